@@ -1,0 +1,3 @@
+module github.com/gobitnet/gobitnet
+
+go 1.25.0

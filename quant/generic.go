@@ -1,0 +1,92 @@
+package quant
+
+import "math"
+
+// generic is the implementation in plain Go: the definition of what all others
+// compute.
+var generic = Kernels{
+	name:        "generic",
+	absMax:      absMaxGeneric,
+	roundScaled: roundScaledGeneric,
+	codeDots:    codeDotsGeneric,
+	tileRows:    16,
+	panelTokens: 4,
+	minPanel:    2,
+	packPanel:   packPanelGeneric,
+	unpackTile:  unpackTileGeneric,
+	mulTile:     mulTileGeneric,
+	scaleSums:   scaleSumsGeneric,
+}
+
+func absMaxGeneric(x []float32) (largest uint32) {
+	for _, v := range x {
+		largest = max(largest, math.Float32bits(v)&0x7fffffff)
+	}
+	return largest
+}
+
+func roundScaledGeneric(q []int8, x []float32, s float32) (sum int32) {
+	for i, v := range x {
+		r := int8(min(max(math.RoundToEven(float64(float32(v*s))), -128), 127))
+		q[i] = r
+		sum += int32(r)
+	}
+	return sum
+}
+
+func codeDotsGeneric(sums []int32, codes []byte, q []int8) {
+	rowBytes := len(q) / 4
+	for r := range sums {
+		row := codes[r*rowBytes : (r+1)*rowBytes]
+		var sum int32
+		for b := 0; b < len(row)/BlockBytes; b++ {
+			c := (*[BlockBytes]byte)(row[b*BlockBytes:])
+			v := (*[BlockSize]int8)(q[b*BlockSize:])
+			for j, code := range c {
+				sum += int32(code>>6)*int32(v[j]) + int32(code>>4&3)*int32(v[j+32]) +
+					int32(code>>2&3)*int32(v[j+64]) + int32(code&3)*int32(v[j+96])
+			}
+		}
+		sums[r] = sum
+	}
+}
+
+func packPanelGeneric(panel []int8, q []int8, cols int) {
+	clear(panel[copy(panel, q):])
+}
+
+func unpackTileGeneric(tile []byte, codes []byte, cols int) {
+	for b := 0; b < len(codes)/BlockBytes; b++ {
+		c := (*[BlockBytes]byte)(codes[b*BlockBytes:])
+		block := (*[BlockSize]byte)(tile[b*BlockSize:])
+		for j, code := range c {
+			block[j] = code >> 6
+			block[j+32] = code >> 4 & 3
+			block[j+64] = code >> 2 & 3
+			block[j+96] = code & 3
+		}
+	}
+}
+
+func mulTileGeneric(sums []int32, tile []byte, panel []int8, cols int) {
+	rows := len(tile) / cols
+	q0, q1, q2, q3 := panel[:cols], panel[cols:2*cols], panel[2*cols:3*cols], panel[3*cols:4*cols]
+	for r := 0; r < rows; r++ {
+		var s0, s1, s2, s3 int32
+		row := tile[r*cols : (r+1)*cols]
+		for i, code := range row {
+			c := int32(code)
+			s0 += c * int32(q0[i])
+			s1 += c * int32(q1[i])
+			s2 += c * int32(q2[i])
+			s3 += c * int32(q3[i])
+		}
+		sums[r], sums[rows+r], sums[2*rows+r], sums[3*rows+r] = s0, s1, s2, s3
+	}
+}
+
+func scaleSumsGeneric(dst []float32, sums []int32, offset int32, s, scale float32) {
+	for i, sum := range sums {
+		dst[i] = float32(float32(sum-offset)/s) * scale
+	}
+}

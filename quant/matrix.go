@@ -1,0 +1,89 @@
+package quant
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+)
+
+const (
+	// BlockSize is the number of weights in one I2_S block. The length of a
+	// row is a multiple of it.
+	BlockSize = 128
+	// BlockBytes is the number of bytes in which a block is stored.
+	BlockBytes = 32
+	// ScaleBytes is the space that a tensor keeps for its scale behind the
+	// weights; the scale is the float32 in the first four of these bytes.
+	ScaleBytes = 32
+
+	// maxColumns bounds a row so that the sum of a row, at most
+	// 3·128 a column, stays within an int32 with room to spare.
+	maxColumns = 1 << 20
+)
+
+// ErrShape is wrapped by every error about lengths that do not fit each other.
+var ErrShape = errors.New("quant: lengths do not fit")
+
+// ErrScale is wrapped by errors about a scale that is not a finite number.
+var ErrScale = errors.New("quant: scale is not finite")
+
+// A Matrix is a view of an I2_S matrix: Rows rows of Cols ternary weights and
+// one scale. It holds no copy of the weights; whoever made it keeps their bytes
+// unchanged while it is in use. Matrices are values and may be shared by
+// goroutines.
+type Matrix struct {
+	rows, cols int
+	codes      []byte
+	scale      float32
+}
+
+// TensorBytes returns the size of a rows × cols tensor as stored: a quarter of
+// a byte for each weight, and [ScaleBytes].
+func TensorBytes(rows, cols int) (int, error) {
+	if rows <= 0 || cols <= 0 || cols%BlockSize != 0 || cols > maxColumns {
+		return 0, fmt.Errorf("%w: a matrix of %d × %d: rows must be positive and columns a multiple of %d up to %d", ErrShape, rows, cols, BlockSize, maxColumns)
+	}
+	if rows > (math.MaxInt-ScaleBytes)/(cols/4) {
+		return 0, fmt.Errorf("%w: a matrix of %d × %d is too large for this platform", ErrShape, rows, cols)
+	}
+	return rows*(cols/4) + ScaleBytes, nil
+}
+
+// NewMatrix reads a stored tensor: rows·cols/4 bytes of codes and the scale.
+// The matrix refers to tensor, which must stay unchanged while it is used.
+func NewMatrix(rows, cols int, tensor []byte) (Matrix, error) {
+	size, err := TensorBytes(rows, cols)
+	if err != nil {
+		return Matrix{}, err
+	}
+	if len(tensor) != size {
+		return Matrix{}, fmt.Errorf("%w: a matrix of %d × %d takes %d bytes, not %d", ErrShape, rows, cols, size, len(tensor))
+	}
+	n := size - ScaleBytes
+	scale := math.Float32frombits(binary.LittleEndian.Uint32(tensor[n:]))
+	if scale != scale || math.IsInf(float64(scale), 0) {
+		return Matrix{}, fmt.Errorf("%w: %v", ErrScale, scale)
+	}
+	return Matrix{rows: rows, cols: cols, codes: tensor[:n:n], scale: scale}, nil
+}
+
+// Rows returns the number of rows: the length of a product.
+func (m Matrix) Rows() int { return m.rows }
+
+// Cols returns the number of columns: the length of the vectors it multiplies.
+func (m Matrix) Cols() int { return m.cols }
+
+// Scale returns the factor that all weights share.
+func (m Matrix) Scale() float32 { return m.scale }
+
+// Slice returns a view of the rows from lo up to, not including, hi, cut to
+// the rows that there are.
+func (m Matrix) Slice(lo, hi int) Matrix {
+	lo = min(max(lo, 0), m.rows)
+	hi = min(max(hi, lo), m.rows)
+	stride := m.cols / 4
+	m.codes = m.codes[lo*stride : hi*stride : hi*stride]
+	m.rows = hi - lo
+	return m
+}
