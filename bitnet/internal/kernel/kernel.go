@@ -1,0 +1,75 @@
+package kernel
+
+// Lanes is the number of partial results of a reduction. Vector lengths are
+// multiples of it where nothing else is said.
+const Lanes = 16
+
+// MaxRows is the largest number of rows of the left operand of MulHalf and
+// MulFloat.
+const MaxRows = 4
+
+// A Set is one implementation of the float arithmetic.
+type Set struct {
+	// Name is "generic", or names the instructions that are used.
+	Name string
+
+	// SumSquares returns Σ x[i]², in lanes.
+	SumSquares func(x []float32) float32
+
+	// Normalize stores (x[i]·factor)·weight[i] in dst[i], rounded twice. dst
+	// may be x. All three have one length.
+	Normalize func(dst, x, weight []float32, factor float32)
+
+	// Add adds x[i] to dst[i].
+	Add func(dst, x []float32)
+
+	// ReLUSquaredMul stores (g·g)·up[i] with g = max(gate[i], 0) in gate[i],
+	// rounded twice; a NaN in gate counts as 0 in g.
+	ReLUSquaredMul func(gate, up []float32)
+
+	// FloatToHalf rounds to float16, half to even, beyond the largest to
+	// infinity. A NaN stays a NaN, of no particular bits.
+	FloatToHalf func(dst []uint16, src []float32)
+
+	// MulHalf computes c[r·cStride+16g+j] for the rows r (1 to MaxRows), the
+	// groups g and the columns j of a group (0…15): a chain over i = 0…inner−1
+	// of fused multiply-adds of a[r·aStride+i] and
+	// b[g·groupStride+16i+j], a float16. inner and groups are at least 1.
+	MulHalf func(c []float32, cStride int, a []float32, aStride, rows int, b []uint16, groupStride, inner, groups int)
+
+	// MulFloat is MulHalf for a float32 b.
+	MulFloat func(c []float32, cStride int, a []float32, aStride, rows int, b []float32, groupStride, inner, groups int)
+
+	// Softmax scales x by scale, takes the largest scaled value (a NaN is
+	// never the largest; of nothing but NaNs it is −Inf), replaces each by
+	// exp(x[i]−largest) (see Exp) and returns the largest and, in lanes by
+	// plain addition, the sum of the results. Any length from 1 on.
+	Softmax func(x []float32, scale float32) (largest, sum float32)
+
+	// DotsHalf stores in dst[r] the product, in lanes, of x with row r of
+	// len(x) float16 values each.
+	DotsHalf func(dst []float32, rows []uint16, x []float32)
+
+	// DotsInt8 stores in dst[r] the exact product of x with row r of len(x)
+	// 8-bit integers each. The caller sees to it that 128·Σ|x[i]| fits an
+	// int32.
+	DotsInt8 func(dst []int32, rows []int8, x []int16)
+}
+
+// Available returns every implementation that this processor can run, fastest
+// first; the last one is plain Go.
+func Available() []*Set { return append([]*Set(nil), available...) }
+
+// Named returns the implementation that goes with the integer kernels of that
+// name in package quant, which decides what the processor can run.
+func Named(quantKernels string) *Set {
+	name := companion(quantKernels)
+	for _, s := range available {
+		if s.Name == name {
+			return s
+		}
+	}
+	return &generic
+}
+
+var available = append(processorSets(), &generic)

@@ -1,0 +1,7 @@
+//go:build purego || (!amd64 && !arm64)
+
+package kernel
+
+func processorSets() []*Set { return nil }
+
+func companion(string) string { return "generic" }

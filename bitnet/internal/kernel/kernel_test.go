@@ -1,0 +1,466 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"testing"
+)
+
+// forEachSet runs a test over every implementation that this processor has,
+// plain Go included.
+func forEachSet(t *testing.T, test func(t *testing.T, s *Set)) {
+	t.Helper()
+	for _, s := range available {
+		t.Run(s.Name, func(t *testing.T) { test(t, s) })
+	}
+}
+
+func sameBits(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }
+
+// vectors yields vectors of every length that is asked for: ordinary numbers,
+// and ones whose magnitudes are far apart, denormal or zero.
+func vectors(r *rand.Rand, n int) [][]float32 {
+	kinds := []func() float32{
+		func() float32 { return float32(r.NormFloat64()) },
+		func() float32 { return float32(math.Ldexp(r.NormFloat64(), r.IntN(60)-30)) },
+		func() float32 { return math.Float32frombits(r.Uint32() & 0x80ffffff) },
+		func() float32 { return float32(math.Copysign(0, r.NormFloat64())) },
+		func() float32 { return float32(r.IntN(9) - 4) },
+	}
+	var all [][]float32
+	for _, f := range kinds {
+		x := make([]float32, n)
+		for i := range x {
+			x[i] = f()
+		}
+		all = append(all, x)
+	}
+	return all
+}
+
+func randomHalves(r *rand.Rand, n int) []uint16 {
+	h := make([]uint16, n)
+	for i := range h {
+		h[i] = uint16(r.Uint32())
+		if h[i]&0x7c00 == 0x7c00 { // infinities and NaNs are tested apart
+			h[i] ^= 0x4000
+		}
+	}
+	return h
+}
+
+// TestFMA holds the emulated fused multiply-add against exact arithmetic.
+func TestFMA(t *testing.T) {
+	exact := func(x, y, z float32) float32 {
+		p := new(big.Float).SetPrec(2000).Mul(big.NewFloat(float64(x)), big.NewFloat(float64(y)))
+		p.Add(p, big.NewFloat(float64(z)))
+		f, _ := p.Float32()
+		return f
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	check := func(x, y, z float32) {
+		t.Helper()
+		got, want := fma(x, y, z), exact(x, y, z)
+		if want == 0 && got == 0 {
+			return // big.Float's zeros have another sign rule
+		}
+		if !sameBits(got, want) {
+			t.Fatalf("fma(%x, %x, %x) = %x, want %x", x, y, z, got, want)
+		}
+	}
+	for range 300_000 {
+		x := math.Float32frombits(r.Uint32()&0x807fffff | uint32(100+r.IntN(54))<<23)
+		y := math.Float32frombits(r.Uint32()&0x807fffff | uint32(100+r.IntN(54))<<23)
+		z := math.Float32frombits(r.Uint32()&0x807fffff | uint32(60+r.IntN(134))<<23)
+		check(x, y, z)
+	}
+	// Sums that lie on or just beside a midpoint of two float32.
+	for range 200_000 {
+		x := float32(1 + r.IntN(1<<12))
+		y := float32(1+r.IntN(1<<13)) * (1 - 2*float32(r.IntN(2)))
+		z := float32(math.Ldexp(float64(1+r.IntN(1<<23)), r.IntN(30)))
+		check(x, y, z)
+		check(x*0x1p-60, y*0x1p-60, z)
+		check(x*0x1p-40, y, z*0x1p-20)
+		check(x*0x1p-70, y*0x1p-70, z*0x1p-148)
+		check(math.Float32frombits(r.Uint32()&0x00ffffff), float32(r.NormFloat64()), math.Float32frombits(r.Uint32()&0x80ffffff))
+	}
+	inf := float32(math.Inf(1))
+	if got := fma(inf, 1, 1); got != inf {
+		t.Error("infinity is lost:", got)
+	}
+	if got := fma(math.MaxFloat32, 2, -1); got != inf {
+		t.Error("no overflow:", got)
+	}
+	if got := fma(inf, 0, 1); got == got {
+		t.Error("∞·0 is", got)
+	}
+	if got := fma(-1, 0, float32(math.Copysign(0, -1))); !math.Signbit(float64(got)) {
+		t.Error("−0 + −0 is not −0")
+	}
+}
+
+func TestExp(t *testing.T) {
+	for x := float32(0); x >= expCutoff; x -= 1. / 4096 {
+		got, want := float64(Exp(x)), math.Exp(float64(x))
+		if math.Abs(got-want) > 1.5e-7*want {
+			t.Fatalf("exp(%v) = %v, want %v", x, got, want)
+		}
+	}
+	for _, x := range []float32{-86.1, -1e30, float32(math.Inf(-1)), float32(math.NaN())} {
+		if got := Exp(x); got != 0 {
+			t.Errorf("exp(%v) = %v, want 0", x, got)
+		}
+	}
+	if Exp(0) != 1 || Exp(float32(math.Copysign(0, -1))) != 1 {
+		t.Error("exp(0) is not 1")
+	}
+}
+
+// The generic forms are held against double precision, the others against the
+// generic ones, to the bit.
+
+func TestSumSquares(t *testing.T) {
+	forEachSet(t, func(t *testing.T, s *Set) {
+		r := rand.New(rand.NewPCG(3, 4))
+		for _, n := range []int{16, 32, 48, 128, 640, 2560, 6912} {
+			for kind, x := range vectors(r, n) {
+				got, want := s.SumSquares(x), sumSquaresGeneric(x)
+				if !sameBits(got, want) {
+					t.Fatalf("%d of kind %d: %x, want %x", n, kind, got, want)
+				}
+				exact := 0.0
+				for _, v := range x {
+					exact += float64(v) * float64(v)
+				}
+				if math.Abs(float64(got)-exact) > 1e-5*exact+1e-40 {
+					t.Fatalf("%d of kind %d: %v, in double precision %v", n, kind, got, exact)
+				}
+			}
+		}
+	})
+}
+
+func TestElementwise(t *testing.T) {
+	forEachSet(t, func(t *testing.T, s *Set) {
+		r := rand.New(rand.NewPCG(5, 6))
+		for _, n := range []int{16, 32, 48, 128, 640, 2560} {
+			for kind, x := range vectors(r, n) {
+				y := vectors(r, n)[kind]
+				if n == 32 {
+					x[3], y[5] = float32(math.NaN()), float32(math.Inf(1))
+				}
+				check := func(what string, got []float32, want func(i int) float32) {
+					t.Helper()
+					for i, g := range got {
+						w := want(i)
+						if !sameBits(g, w) && !(g != g && w != w) {
+							t.Fatalf("%s: %d of kind %d: %x at %d, want %x", what, n, kind, g, i, w)
+						}
+					}
+				}
+				dst := make([]float32, n)
+				s.Normalize(dst, x, y, 0.37)
+				check("Normalize", dst, func(i int) float32 {
+					return float32(float64(float32(float64(x[i])*float64(float32(0.37)))) * float64(y[i]))
+				})
+				copy(dst, x)
+				s.Add(dst, y)
+				check("Add", dst, func(i int) float32 { return float32(float64(x[i]) + float64(y[i])) })
+				copy(dst, x)
+				s.ReLUSquaredMul(dst, y)
+				check("ReLUSquaredMul", dst, func(i int) float32 {
+					g := 0.0
+					if x[i] > 0 {
+						g = float64(x[i])
+					}
+					return float32(float64(float32(g*g)) * float64(y[i]))
+				})
+			}
+		}
+	})
+}
+
+func TestFloatToHalf(t *testing.T) {
+	forEachSet(t, func(t *testing.T, s *Set) {
+		r := rand.New(rand.NewPCG(7, 8))
+		src, dst := make([]float32, 1<<16), make([]uint16, 1<<16)
+		fill := func(f func(i int) float32) {
+			for i := range src {
+				src[i] = f(i)
+			}
+			s.FloatToHalf(dst, src)
+		}
+		fill(func(i int) float32 { return halfToFloat(uint16(i)) })
+		for i, h := range dst {
+			if int(h) != i && i&0x7fff <= 0x7c00 {
+				t.Fatalf("%#x becomes %#x", i, h)
+			}
+			if i&0x7fff > 0x7c00 && h&0x7fff <= 0x7c00 {
+				t.Fatalf("the NaN %#x becomes %#x", i, h)
+			}
+		}
+		// Halfway between neighbours, and a little to each side of that.
+		for _, offset := range []int32{-1, 0, 1} {
+			fill(func(i int) float32 {
+				low, high := halfToFloat(uint16(i)), halfToFloat(uint16(i+1))
+				if i&0x7fff >= 0x7bff {
+					low, high = 1, 2
+				}
+				return math.Float32frombits(uint32(int32(math.Float32bits((low+high)/2)) + offset))
+			})
+			for i, h := range dst {
+				if i&0x7fff >= 0x7bff {
+					continue
+				}
+				want := uint16(i)
+				if offset > 0 || offset == 0 && i&1 == 1 {
+					want++
+				}
+				if h != want {
+					t.Fatalf("%v, halfway past %#x and %d, becomes %#x", src[i], i, offset, h)
+				}
+			}
+		}
+		fill(func(int) float32 { return math.Float32frombits(r.Uint32()) })
+		for i, h := range dst {
+			var want [1]uint16
+			floatToHalfGeneric(want[:], src[i:i+1])
+			if src[i] == src[i] && h != want[0] {
+				t.Fatalf("%x becomes %#x, want %#x", src[i], h, want[0])
+			}
+		}
+	})
+}
+
+func TestMul(t *testing.T) {
+	forEachSet(t, func(t *testing.T, s *Set) {
+		r := rand.New(rand.NewPCG(9, 10))
+		for rows := 1; rows <= MaxRows; rows++ {
+			for _, inner := range []int{1, 2, 3, 16, 37, 64, 128} {
+				for groups := 1; groups <= 9; groups++ {
+					groupStride := inner*16 + 16*r.IntN(3)
+					aStride, cStride := inner+r.IntN(5), groups*16+r.IntN(7)
+					b := randomHalves(r, (groups-1)*groupStride+inner*16)
+					wide := make([]float32, len(b))
+					for i, h := range b {
+						wide[i] = halfToFloat(h)
+					}
+					a := vectors(r, (rows-1)*aStride+inner)[groups%2]
+					half := make([]float32, (rows-1)*cStride+groups*16+1)
+					for i := range half {
+						half[i] = -77
+					}
+					float := append([]float32(nil), half...)
+					last := len(half) - 1
+					s.MulHalf(half[:last], cStride, a, aStride, rows, b, groupStride, inner, groups)
+					s.MulFloat(float[:last], cStride, a, aStride, rows, wide, groupStride, inner, groups)
+					for i := range half {
+						row, column := i/cStride, i%cStride
+						want, exact, size := float32(-77), -77.0, 0.0
+						if row < rows && column < groups*16 && i < last {
+							want, exact = 0, 0
+							for k := range inner {
+								v := wide[column/16*groupStride+k*16+column%16]
+								want = fma(a[row*aStride+k], v, want)
+								exact += float64(a[row*aStride+k]) * float64(v)
+								size += math.Abs(float64(a[row*aStride+k]) * float64(v))
+							}
+						}
+						if !sameBits(half[i], want) || !sameBits(float[i], want) {
+							t.Fatalf("%d rows × %d × %d groups: at row %d, column %d %x and %x, want %x", rows, inner, groups, row, column, half[i], float[i], want)
+						}
+						if math.Abs(float64(want)-exact) > 1e-5*size+1e-40 {
+							t.Fatalf("%v, in double precision %v", want, exact)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestSoftmax(t *testing.T) {
+	forEachSet(t, func(t *testing.T, s *Set) {
+		r := rand.New(rand.NewPCG(11, 12))
+		for n := 1; n <= 130; n++ {
+			for _, spread := range []float64{0, 1, 30, 400} {
+				x := make([]float32, n+1)
+				for i := range x {
+					x[i] = float32(r.NormFloat64() * spread)
+				}
+				switch {
+				case spread == 30 && n%7 == 0:
+					x[n/2] = float32(math.NaN())
+				case spread == 30 && n%7 == 1:
+					x[n/2] = float32(math.Inf(-1))
+				case spread == 30 && n%7 == 2:
+					for i := range x {
+						x[i] = float32(math.NaN())
+					}
+				}
+				x[n] = 55
+				want := append([]float32(nil), x...)
+				gotLargest, gotSum := s.Softmax(x[:n], 0.125)
+				wantLargest, wantSum := softmaxGeneric(want[:n], 0.125)
+				if gotLargest != wantLargest || !sameBits(gotSum, wantSum) {
+					t.Fatalf("%d: %v and %v, want %v and %v", n, gotLargest, gotSum, wantLargest, wantSum)
+				}
+				for i := range x {
+					if !sameBits(x[i], want[i]) {
+						t.Fatalf("%d: %x at %d, want %x", n, x[i], i, want[i])
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestDotsHalf(t *testing.T) {
+	forEachSet(t, func(t *testing.T, s *Set) {
+		r := rand.New(rand.NewPCG(13, 14))
+		for _, n := range []int{16, 48, 128, 384, 2560} {
+			for rows := 1; rows <= 11; rows++ {
+				h := randomHalves(r, rows*n)
+				for kind, x := range vectors(r, n) {
+					got, want := make([]float32, rows+1), make([]float32, rows+1)
+					got[rows], want[rows] = 5, 5
+					s.DotsHalf(got[:rows], h, x)
+					dotsHalfGeneric(want[:rows], h, x)
+					for i := range got {
+						if !sameBits(got[i], want[i]) {
+							t.Fatalf("%d × %d of kind %d: row %d is %x, want %x", rows, n, kind, i, got[i], want[i])
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestDotsInt8(t *testing.T) {
+	forEachSet(t, func(t *testing.T, s *Set) {
+		r := rand.New(rand.NewPCG(15, 16))
+		for _, n := range []int{16, 48, 128, 384, 2560} {
+			for rows := 1; rows <= 11; rows++ {
+				w, x := make([]int8, rows*n), make([]int16, n)
+				for i := range w {
+					w[i] = int8(r.Uint32())
+				}
+				budget := (1<<31 - 1) / 128 / n
+				for i := range x {
+					x[i] = int16(max(-32768, min(32767, r.IntN(2*budget+1)-budget)))
+				}
+				got := make([]int32, rows+1)
+				got[rows] = 5
+				s.DotsInt8(got[:rows], w, x)
+				for row := range rows {
+					var want int64
+					for i, v := range x {
+						want += int64(v) * int64(w[row*n+i])
+					}
+					if int64(got[row]) != want {
+						t.Fatalf("%d × %d: row %d is %d, want %d", rows, n, row, got[row], want)
+					}
+				}
+				if got[rows] != 5 {
+					t.Fatal("wrote past the end")
+				}
+			}
+		}
+	})
+}
+
+func eachSet(b *testing.B, run func(b *testing.B, s *Set)) {
+	for _, s := range available {
+		b.Run(s.Name, func(b *testing.B) { run(b, s) })
+	}
+}
+
+// BenchmarkHead streams a float16 head from memory.
+func BenchmarkHead(b *testing.B) {
+	const n, rows = 2560, 50_000
+	h := randomHalves(rand.New(rand.NewPCG(1, 1)), n*rows)
+	x := vectors(rand.New(rand.NewPCG(2, 2)), n)[0]
+	dst := make([]float32, rows)
+	eachSet(b, func(b *testing.B, s *Set) {
+		b.SetBytes(2 * n * rows)
+		for b.Loop() {
+			for lo := 0; lo < rows; lo += 50 {
+				s.DotsHalf(dst[lo:lo+50], h[lo*n:(lo+50)*n], x)
+			}
+		}
+	})
+}
+
+// BenchmarkHeadImage streams the 8-bit image of a head from memory.
+func BenchmarkHeadImage(b *testing.B) {
+	const n, rows = 2560, 50_000
+	w := make([]int8, n*rows)
+	for i := range w {
+		w[i] = int8(i * 7)
+	}
+	x := make([]int16, n)
+	for i := range x {
+		x[i] = int16(i*31%4000 - 2000)
+	}
+	dst := make([]int32, rows)
+	eachSet(b, func(b *testing.B, s *Set) {
+		b.SetBytes(n * rows)
+		for b.Loop() {
+			for lo := 0; lo < rows; lo += 50 {
+				s.DotsInt8(dst[lo:lo+50], w[lo*n:(lo+50)*n], x)
+			}
+		}
+	})
+}
+
+// BenchmarkAttention is the attention of one group of 4 heads over 4,096
+// positions in chunks of 128, heads of 128.
+func BenchmarkAttention(b *testing.B) {
+	const chunk, head, chunks = 128, 128, 32
+	r := rand.New(rand.NewPCG(1, 1))
+	for _, kind := range []string{"float16", "float32"} {
+		k, v := randomHalves(r, chunks*chunk*head), randomHalves(r, chunks*chunk*head)
+		wideK, wideV := make([]float32, len(k)), make([]float32, len(k))
+		for i := range k {
+			wideK[i], wideV[i] = halfToFloat(k[i]), halfToFloat(v[i])
+		}
+		q := vectors(r, 4*head)[0]
+		b.Run(kind, func(b *testing.B) {
+			eachSet(b, func(b *testing.B, s *Set) {
+				scores, out := make([]float32, 4*chunk), make([]float32, 4*head)
+				for b.Loop() {
+					for c := range chunks {
+						at := c * chunk * head
+						if kind == "float16" {
+							s.MulHalf(scores, chunk, q, head, 4, k[at:], head*16, head, chunk/16)
+						} else {
+							s.MulFloat(scores, chunk, q, head, 4, wideK[at:], head*16, head, chunk/16)
+						}
+						for row := range 4 {
+							s.Softmax(scores[row*chunk:(row+1)*chunk], 0.088)
+						}
+						if kind == "float16" {
+							s.MulHalf(out, head, scores, chunk, 4, v[at:], chunk*16, chunk, head/16)
+						} else {
+							s.MulFloat(out, head, scores, chunk, 4, wideV[at:], chunk*16, chunk, head/16)
+						}
+					}
+				}
+				b.ReportMetric(2*4*head*chunk*chunks*float64(b.N)/b.Elapsed().Seconds()/1e9, "Gfma/s")
+			})
+		})
+	}
+}
+
+func Example_lanes() {
+	var lane [Lanes]float32
+	for i := range lane {
+		lane[i] = float32(i)
+	}
+	fmt.Println(sumLanes(&lane))
+	// Output: 120
+}
