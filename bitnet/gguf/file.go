@@ -1,0 +1,213 @@
+package gguf
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Magic is the four bytes that a GGUF file begins with.
+const Magic = "GGUF"
+
+// AlignmentKey is the metadata key that sets the alignment of tensors.
+const AlignmentKey = "general.alignment"
+
+// DefaultAlignment is the alignment of tensors, in bytes, in a file without
+// [AlignmentKey].
+const DefaultAlignment = 32
+
+// A File is the parsed header, metadata and tensor list of a GGUF file. It does
+// not change and may be used by any number of goroutines at once.
+type File struct {
+	data      []byte
+	version   uint32
+	alignment int
+	keys      []string
+	values    map[string]Value
+	tensors   []Tensor
+	byName    map[string]int // index into tensors
+
+	mu    sync.RWMutex // guards unmap, and so the life of a mapping
+	unmap func() error // nil if there is no mapping, or no more
+}
+
+// A Tensor is one tensor of a file.
+type Tensor struct {
+	Name string
+
+	// Dims holds at most four dimensions, the fastest-running one first: a
+	// matrix of r rows with c elements each has Dims {c, r}. No dimension is
+	// below 1. The slice belongs to the File: do not change it.
+	Dims []int
+
+	Type TensorType
+
+	// Offset is where the tensor's bytes begin, counted from the start of the
+	// file. It is a multiple of the file's alignment.
+	Offset int64
+
+	// Data is a read-only view of exactly the tensor's bytes. It is nil if the
+	// size of the type is not known to this package.
+	Data []byte
+}
+
+// Elements returns how many elements the tensor has: the product of its
+// dimensions.
+func (t Tensor) Elements() int64 {
+	n, _ := elementCount(t.Dims)
+	return n
+}
+
+// Open maps the file at path and parses it. On a platform that cannot map files
+// it reads the whole file. The caller closes the File when nothing uses its
+// views any more.
+//
+// Errors of the file system are wrapped (errors.Is with fs.ErrNotExist and the
+// like); what is wrong with the contents is a [*FormatError].
+func Open(path string) (*File, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() // the mapping stays
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("open %s: not a regular file; a GGUF file must be stored in a file to be mapped", path)
+	}
+	size := int(info.Size())
+	if size < 0 || int64(size) != info.Size() {
+		return nil, fmt.Errorf("open %s: its %d bytes are more than a program of this processor can address; use a 64-bit one", path, info.Size())
+	}
+	if size == 0 { // which cannot be mapped
+		return nil, fmt.Errorf("open %s: %w", path, formatErrorf(field{what: "header"}, 0, "the file is empty"))
+	}
+	data, unmap, err := mapFile(file, size)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	f, err := Parse(data)
+	if err != nil {
+		if unmap != nil {
+			unmap()
+		}
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	f.unmap = unmap
+	return f, nil
+}
+
+// Close gives the mapping back to the system. Every view into the file dies with
+// it: using one afterwards ends the program. Further calls do nothing. A File
+// from [Parse] need not be closed.
+func (f *File) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.unmap == nil {
+		return nil
+	}
+	unmap := f.unmap
+	f.unmap = nil
+	return unmap()
+}
+
+// Size returns the file's size in bytes.
+func (f *File) Size() int64 { return int64(len(f.data)) }
+
+// Version returns the version of the format, 2 or 3.
+func (f *File) Version() uint32 { return f.version }
+
+// Alignment returns the alignment of tensors in bytes, a power of two.
+func (f *File) Alignment() int { return f.alignment }
+
+// Keys returns the metadata keys in the order of the file. The slice is the
+// caller's.
+func (f *File) Keys() []string { return slices.Clone(f.keys) }
+
+// Value returns the metadata value of a key, and whether there is one.
+func (f *File) Value(key string) (Value, bool) {
+	v, ok := f.values[key]
+	return v, ok
+}
+
+// Tensors returns the tensors in the order in which the file lists them. The
+// slice is the caller's.
+func (f *File) Tensors() []Tensor { return slices.Clone(f.tensors) }
+
+// Tensor returns the tensor of that name, and whether there is one.
+func (f *File) Tensor(name string) (Tensor, bool) {
+	i, ok := f.byName[name]
+	if !ok {
+		return Tensor{}, false
+	}
+	return f.tensors[i], true
+}
+
+func (f *File) lookup(key string) (Value, error) {
+	v, ok := f.values[key]
+	if !ok {
+		return Value{}, &KeyError{Key: key, Reason: "is not in the file's metadata", Err: ErrMissing}
+	}
+	return v, nil
+}
+
+// Uint returns the non-negative integer of any width under key. The error wraps
+// [ErrMissing] or [ErrType].
+func (f *File) Uint(key string) (uint64, error) {
+	v, err := f.lookup(key)
+	if err != nil {
+		return 0, err
+	}
+	return v.Uint()
+}
+
+// Float returns the float32 or float64 under key; it may be infinite or not a
+// number. The error wraps [ErrMissing] or [ErrType].
+func (f *File) Float(key string) (float64, error) {
+	v, err := f.lookup(key)
+	if err != nil {
+		return 0, err
+	}
+	return v.Float()
+}
+
+// Bool returns the truth value under key. The error wraps [ErrMissing] or
+// [ErrType].
+func (f *File) Bool(key string) (bool, error) {
+	v, err := f.lookup(key)
+	if err != nil {
+		return false, err
+	}
+	return v.Bool()
+}
+
+// Text returns a copy of the string under key, which is valid UTF-8. The error
+// wraps [ErrMissing] or [ErrType].
+func (f *File) Text(key string) (string, error) {
+	v, err := f.lookup(key)
+	if err != nil {
+		return "", err
+	}
+	return v.Text()
+}
+
+// Array returns the array under key if its elements are of one of the given
+// types. The error wraps [ErrMissing] or [ErrType].
+func (f *File) Array(key string, elemTypes ...ValueType) (Value, error) {
+	v, err := f.lookup(key)
+	if err != nil {
+		return Value{}, err
+	}
+	if v.typ != Array || !slices.Contains(elemTypes, v.elemType) {
+		names := make([]string, len(elemTypes))
+		for i, t := range elemTypes {
+			names[i] = t.String()
+		}
+		return Value{}, v.typeError("an array of " + strings.Join(names, " or "))
+	}
+	return v, nil
+}
