@@ -1,0 +1,47 @@
+//go:build !purego
+
+package quant
+
+// avx2 multiplies unsigned by signed bytes with VPMADDUBSW, whose sums of 16
+// bits are widened before they can saturate.
+var avx2 = Kernels{
+	name:        "avx2",
+	absMax:      absMaxAVX2,
+	roundScaled: roundScaledAVX2,
+	codeDots:    codeDotsAVX2,
+	tileRows:    tileRowsAMD64,
+	panelTokens: panelTokensAMD64,
+	minPanel:    5,
+	packPanel:   packPanelAMD64,
+	unpackTile:  unpackTileAVX2,
+	mulTile:     mulTileAVX2,
+	scaleSums:   scaleSumsAVX2,
+}
+
+//go:noescape
+func absMaxAVX2(x []float32) uint32
+
+//go:noescape
+func roundScaledAVX2(q []int8, x []float32, s float32) int32
+
+//go:noescape
+func codeDotsAVX2(sums []int32, codes []byte, q []int8)
+
+func unpackTileAVX2(tile, codes []byte, cols int) {
+	groups := len(codes) / (groupRows * cols / 4)
+	for g := range groups {
+		unpackGroupAVX2(&tile[g*groupRows*cols], &codes[g*groupRows*cols/4], cols)
+	}
+	unpackRows(tile[groups*groupRows*cols:], codes[groups*groupRows*cols/4:], cols)
+}
+
+// unpackGroupAVX2 unpacks groupRows rows of codes into one group of a tile.
+//
+//go:noescape
+func unpackGroupAVX2(group, codes *byte, cols int)
+
+//go:noescape
+func mulTileAVX2(sums []int32, tile []byte, panel []int8, cols int)
+
+//go:noescape
+func scaleSumsAVX2(dst []float32, sums []int32, offset int32, s, scale float32)

@@ -1,0 +1,38 @@
+//go:build !purego
+
+package quant
+
+// avx512 uses the 512-bit VNNI instruction VPDPBUSD, which adds four products
+// of an unsigned and a signed byte to an int32 without saturating.
+var avx512 = Kernels{
+	name:        "avx512",
+	absMax:      absMaxAVX2,
+	roundScaled: roundScaledAVX2,
+	codeDots:    codeDotsAVX512,
+	tileRows:    tileRowsAMD64,
+	panelTokens: panelTokensAMD64,
+	minPanel:    5,
+	packPanel:   packPanelAMD64,
+	unpackTile:  unpackTileAVX512,
+	mulTile:     mulTileAVX512,
+	scaleSums:   scaleSumsAVX2,
+}
+
+//go:noescape
+func codeDotsAVX512(sums []int32, codes []byte, q []int8)
+
+func unpackTileAVX512(tile, codes []byte, cols int) {
+	groups := len(codes) / (groupRows * cols / 4)
+	for g := range groups {
+		unpackGroupAVX512(&tile[g*groupRows*cols], &codes[g*groupRows*cols/4], cols)
+	}
+	unpackRows(tile[groups*groupRows*cols:], codes[groups*groupRows*cols/4:], cols)
+}
+
+// unpackGroupAVX512 unpacks groupRows rows of codes into one group of a tile.
+//
+//go:noescape
+func unpackGroupAVX512(group, codes *byte, cols int)
+
+//go:noescape
+func mulTileAVX512(sums []int32, tile []byte, panel []int8, cols int)

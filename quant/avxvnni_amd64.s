@@ -1,0 +1,33 @@
+//go:build !purego
+
+#include "textflag.h"
+
+// The assembler knows VPDPBUSD in the EVEX coding only. This is the VEX coding,
+// of registers given by number: VEX.256.66.0F38.W0 50 /r.
+#define VPDPBUSD_YMM(signed, unsigned, sum) \
+	BYTE $0xC4                                              \
+	BYTE $(((~sum & 8) << 4) | 0x40 | ((~signed & 8) << 2) | 2) \
+	BYTE $(((~unsigned & 15) << 3) | 5)                     \
+	BYTE $0x50                                              \
+	BYTE $(0xC0 | ((sum & 7) << 3) | (signed & 7))
+
+// func codeDotsAVXVNNI(sums []int32, codes []byte, q []int8)
+TEXT ·codeDotsAVXVNNI(SB), NOSPLIT, $0-72
+	MOVQ sums_base+0(FP), DI
+	MOVQ sums_len+8(FP), CX
+	MOVQ codes_base+24(FP), SI
+	MOVQ q_base+48(FP), DX
+	MOVQ q_len+56(FP), R8
+#include "avxvnni_codedots_amd64.h"
+	VZEROUPPER
+	RET
+
+// func mulTileAVXVNNI(sums []int32, tile []byte, panel []int8, cols int)
+TEXT ·mulTileAVXVNNI(SB), NOSPLIT, $0-80
+	MOVQ sums_base+0(FP), DI
+	MOVQ tile_base+24(FP), SI
+	MOVQ panel_base+48(FP), DX
+	MOVQ cols+72(FP), R8
+#include "avxvnni_multile_amd64.h"
+	VZEROUPPER
+	RET
