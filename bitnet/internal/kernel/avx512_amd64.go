@@ -1,0 +1,49 @@
+//go:build !purego
+
+package kernel
+
+// avx512 is the implementation for AVX-512, with its 16-bit integer dot product (VNNI).
+// A zmm register holds the 16 lanes of a reduction.
+var avx512 = Set{
+	Name:           "avx512",
+	SumSquares:     sumSquaresAVX512,
+	Normalize:      normalizeAVX512,
+	Add:            addAVX512,
+	ReLUSquaredMul: reluSquaredMulAVX512,
+	FloatToHalf:    floatToHalfAVX512,
+	MulHalf:        mulHalfAVX512,
+	MulFloat:       mulFloatAVX512,
+	Softmax:        softmaxAVX512,
+	DotsHalf:       dotsHalfAVX512,
+	DotsInt8:       dotsInt8AVX512,
+}
+
+//go:noescape
+func sumSquaresAVX512(x []float32) float32
+
+//go:noescape
+func normalizeAVX512(dst, x, weight []float32, factor float32)
+
+//go:noescape
+func addAVX512(dst, x []float32)
+
+//go:noescape
+func reluSquaredMulAVX512(gate, up []float32)
+
+//go:noescape
+func floatToHalfAVX512(dst []uint16, src []float32)
+
+//go:noescape
+func mulHalfAVX512(c []float32, cStride int, a []float32, aStride, rows int, b []uint16, groupStride, inner, groups int)
+
+//go:noescape
+func mulFloatAVX512(c []float32, cStride int, a []float32, aStride, rows int, b []float32, groupStride, inner, groups int)
+
+//go:noescape
+func softmaxAVX512(x []float32, scale float32) (largest, sum float32)
+
+//go:noescape
+func dotsHalfAVX512(dst []float32, rows []uint16, x []float32)
+
+//go:noescape
+func dotsInt8AVX512(dst []int32, rows []int8, x []int16)

@@ -1,0 +1,599 @@
+//go:build !purego
+
+#include "textflag.h"
+
+// SUM_LANES adds up the 16 lanes of a register by the fixed tree: l+8, l+4,
+// l+2, l+1. z, y and x are the three names of it, ty and tx those of a scratch
+// register.
+#define SUM_LANES(z, y, x, ty, tx) \
+	VEXTRACTF64X4 $1, z, ty \
+	VADDPS        ty, y, y  \
+	VEXTRACTF128  $1, y, tx \
+	VADDPS        tx, x, x  \
+	VMOVHLPS      x, x, tx  \
+	VADDPS        tx, x, x  \
+	VMOVSHDUP     x, tx     \
+	VADDSS        tx, x, x
+
+// func sumSquaresAVX512(x []float32) float32
+TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-28
+	MOVQ   x_base+0(FP), SI
+	MOVQ   x_len+8(FP), CX
+	VXORPS X0, X0, X0
+	SHRQ   $4, CX
+	JZ     done
+
+loop:
+	VMOVUPS     (SI), Z1
+	VFMADD231PS Z1, Z1, Z0
+	ADDQ        $64, SI
+	DECQ        CX
+	JNZ         loop
+
+done:
+	SUM_LANES(Z0, Y0, X0, Y1, X1)
+	VMOVSS X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func normalizeAVX512(dst, x, weight []float32, factor float32)
+TEXT ·normalizeAVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst_base+0(FP), DI
+	MOVQ         x_base+24(FP), SI
+	MOVQ         x_len+32(FP), CX
+	MOVQ         weight_base+48(FP), BX
+	VBROADCASTSS factor+72(FP), Z0
+	XORQ         AX, AX
+	SHRQ         $4, CX
+	JZ           done
+
+loop:
+	VMULPS  (SI)(AX*1), Z0, Z1
+	VMULPS  (BX)(AX*1), Z1, Z1
+	VMOVUPS Z1, (DI)(AX*1)
+	ADDQ    $64, AX
+	DECQ    CX
+	JNZ     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func addAVX512(dst, x []float32)
+TEXT ·addAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+	MOVQ x_len+32(FP), CX
+	XORQ AX, AX
+	SHRQ $4, CX
+	JZ   done
+
+loop:
+	VMOVUPS (DI)(AX*1), Z0
+	VADDPS  (SI)(AX*1), Z0, Z0
+	VMOVUPS Z0, (DI)(AX*1)
+	ADDQ    $64, AX
+	DECQ    CX
+	JNZ     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func reluSquaredMulAVX512(gate, up []float32)
+TEXT ·reluSquaredMulAVX512(SB), NOSPLIT, $0-48
+	MOVQ   gate_base+0(FP), DI
+	MOVQ   gate_len+8(FP), CX
+	MOVQ   up_base+24(FP), SI
+	VXORPS X0, X0, X0
+	XORQ   AX, AX
+	SHRQ   $4, CX
+	JZ     done
+
+loop:
+	VMOVUPS (DI)(AX*1), Z1
+	VMAXPS  Z0, Z1, Z1         // Z0 where Z1 is a NaN
+	VMULPS  Z1, Z1, Z1
+	VMULPS  (SI)(AX*1), Z1, Z1
+	VMOVUPS Z1, (DI)(AX*1)
+	ADDQ    $64, AX
+	DECQ    CX
+	JNZ     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func floatToHalfAVX512(dst []uint16, src []float32)
+TEXT ·floatToHalfAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), DI
+	MOVQ src_base+24(FP), SI
+	MOVQ src_len+32(FP), CX
+	XORQ AX, AX
+	SHRQ $4, CX
+	JZ   done
+
+loop:
+	VMOVUPS   (SI)(AX*2), Z0
+	VCVTPS2PH $0, Z0, (DI)(AX*1)
+	ADDQ      $32, AX
+	DECQ      CX
+	JNZ       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// MUL_STEP adds to the sums of 4 rows × 2 groups (Z0 to Z7) the products of
+// column k of a and the groups' rows k of b, counted from where SI, R11 and R12
+// point to. load reads 16 numbers, which size bytes hold.
+#define MUL_STEP(load, size, k) \
+	load         (k*size)(R11), Z8 \
+	load         (k*size)(R12), Z9 \
+	VBROADCASTSS (k*4)(SI), Z10 \
+	VBROADCASTSS (k*4)(SI)(R8*1), Z11 \
+	VBROADCASTSS (k*4)(SI)(R9*1), Z12 \
+	VBROADCASTSS (k*4)(SI)(R10*1), Z13 \
+	VFMADD231PS  Z8, Z10, Z0 \
+	VFMADD231PS  Z9, Z10, Z1 \
+	VFMADD231PS  Z8, Z11, Z2 \
+	VFMADD231PS  Z9, Z11, Z3 \
+	VFMADD231PS  Z8, Z12, Z4 \
+	VFMADD231PS  Z9, Z12, Z5 \
+	VFMADD231PS  Z8, Z13, Z6 \
+	VFMADD231PS  Z9, Z13, Z7
+
+// MUL is what mulHalf and mulFloat share. load reads 16 numbers of b, 2 to the
+// power of log2size is the size of one.
+//
+// It computes blocks of 4 rows × 2 groups. Rows that are missing are the first
+// row again, so that its values are stored more than once. A second group that
+// is missing is the first again, and not stored.
+//
+// In: DI c, R13 its stride, SI a, R8 its stride, CX rows, R11 b, AX its stride,
+// DX inner, R14 groups, all as the caller gave them. In the loop R8, R9 and R10
+// are the offsets in bytes of the other rows of a from SI, R13, R15 and BX
+// those of c from DI, R11 and R12 point into the two groups.
+#define MUL(load, log2size) \
+	SHLQ    $log2size, AX \
+	SHLQ $2, R8 \
+	SHLQ $2, R13 \
+	LEAQ (R8)(R8*1), R9 \
+	LEAQ (R13)(R13*1), R15 \
+	LEAQ (R8)(R9*1), R10 \
+	LEAQ (R13)(R15*1), BX \
+	CMPQ CX, $4 \
+	JGE  pair \
+	XORQ R10, R10 \
+	XORQ BX, BX \
+	CMPQ CX, $3 \
+	JEQ  pair \
+	XORQ R9, R9 \
+	XORQ R15, R15 \
+	CMPQ CX, $2 \
+	JEQ  pair \
+	XORQ R8, R8 \
+	XORQ R13, R13 \
+pair: \
+	MOVQ    R11, R12 \
+	CMPQ    R14, $1 \
+	JEQ     ready \
+	ADDQ    AX, R12 \
+ready: \
+	VXORPS  X0, X0, X0 \
+	VXORPS  X1, X1, X1 \
+	VXORPS  X2, X2, X2 \
+	VXORPS  X3, X3, X3 \
+	VXORPS  X4, X4, X4 \
+	VXORPS  X5, X5, X5 \
+	VXORPS  X6, X6, X6 \
+	VXORPS  X7, X7, X7 \
+	MOVQ    DX, CX \
+	SUBQ    $4, CX \
+	JLT     fewer \
+four: \
+	MUL_STEP(load, (16<<log2size), 0) \
+	MUL_STEP(load, (16<<log2size), 1) \
+	MUL_STEP(load, (16<<log2size), 2) \
+	MUL_STEP(load, (16<<log2size), 3) \
+	ADDQ    $16, SI \
+	ADDQ    $(64<<log2size), R11 \
+	ADDQ    $(64<<log2size), R12 \
+	SUBQ    $4, CX \
+	JGE     four \
+fewer: \
+	ADDQ    $4, CX \
+	JEQ     store \
+one: \
+	MUL_STEP(load, (16<<log2size), 0) \
+	ADDQ    $4, SI \
+	ADDQ    $(16<<log2size), R11 \
+	ADDQ    $(16<<log2size), R12 \
+	DECQ    CX \
+	JNE     one \
+store: \
+	VMOVUPS Z0, (DI) \
+	VMOVUPS Z2, (DI)(R13*1) \
+	VMOVUPS Z4, (DI)(R15*1) \
+	VMOVUPS Z6, (DI)(BX*1) \
+	CMPQ    R14, $1 \
+	JEQ     done \
+	ADDQ    $64, DI \
+	VMOVUPS Z1, (DI) \
+	VMOVUPS Z3, (DI)(R13*1) \
+	VMOVUPS Z5, (DI)(R15*1) \
+	VMOVUPS Z7, (DI)(BX*1) \
+	ADDQ    $64, DI \
+	MOVQ    DX, CX \
+	SHLQ    $2, CX \
+	SUBQ    CX, SI \
+	SHLQ    $(2+log2size), CX \
+	MOVQ    R12, R11 \
+	SUBQ    CX, R11 \
+	ADDQ    AX, R11 \
+	SUBQ    $2, R14 \
+	JGT     pair \
+done: \
+	VZEROUPPER \
+	RET
+
+// func mulHalfAVX512(c []float32, cStride int, a []float32, aStride, rows int, b []uint16, groupStride, inner, groups int)
+TEXT ·mulHalfAVX512(SB), NOSPLIT, $0-120
+	MOVQ c_base+0(FP), DI
+	MOVQ cStride+24(FP), R13
+	MOVQ a_base+32(FP), SI
+	MOVQ aStride+56(FP), R8
+	MOVQ rows+64(FP), CX
+	MOVQ b_base+72(FP), R11
+	MOVQ groupStride+96(FP), AX
+	MOVQ inner+104(FP), DX
+	MOVQ groups+112(FP), R14
+	MUL(VCVTPH2PS, 1)
+
+// func mulFloatAVX512(c []float32, cStride int, a []float32, aStride, rows int, b []float32, groupStride, inner, groups int)
+TEXT ·mulFloatAVX512(SB), NOSPLIT, $0-120
+	MOVQ c_base+0(FP), DI
+	MOVQ cStride+24(FP), R13
+	MOVQ a_base+32(FP), SI
+	MOVQ aStride+56(FP), R8
+	MOVQ rows+64(FP), CX
+	MOVQ b_base+72(FP), R11
+	MOVQ groupStride+96(FP), AX
+	MOVQ inner+104(FP), DX
+	MOVQ groups+112(FP), R14
+	MUL(VMOVUPS, 2)
+
+// EXP replaces Z2, at most 0, by its exponential where the mask in has a bit,
+// by 0 elsewhere. It is Exp, operation for operation.
+#define EXP(in) \
+	VCMPPS       $0x1d, Z16, Z2, in, K2 \
+	VMOVAPS      Z18, Z3                \
+	VFMADD231PS  Z17, Z2, Z3            \
+	VSUBPS       Z18, Z3, Z4            \
+	VFNMADD231PS Z19, Z4, Z2            \
+	VFNMADD231PS Z20, Z4, Z2            \
+	VMOVAPS      Z21, Z5                \
+	VFMADD213PS  Z22, Z2, Z5            \
+	VFMADD213PS  Z23, Z2, Z5            \
+	VFMADD213PS  Z24, Z2, Z5            \
+	VFMADD213PS  Z25, Z2, Z5            \
+	VFMADD213PS  Z26, Z2, Z5            \
+	VFMADD213PS  Z27, Z2, Z5            \
+	VFMADD213PS  Z28, Z2, Z5            \
+	VPSLLD       $23, Z3, Z3            \
+	VPADDD.Z     Z3, Z5, K2, Z2
+
+// func softmaxAVX512(x []float32, scale float32) (largest, sum float32)
+TEXT ·softmaxAVX512(SB), NOSPLIT, $0-40
+	MOVQ         x_base+0(FP), SI
+	MOVQ         x_len+8(FP), CX
+	VBROADCASTSS scale+24(FP), Z1
+	VBROADCASTSS ·expConstants+0(SB), Z16
+	VBROADCASTSS ·expConstants+4(SB), Z17
+	VBROADCASTSS ·expConstants+8(SB), Z18
+	VBROADCASTSS ·expConstants+12(SB), Z19
+	VBROADCASTSS ·expConstants+16(SB), Z20
+	VBROADCASTSS ·expSeries+0(SB), Z21
+	VBROADCASTSS ·expSeries+4(SB), Z22
+	VBROADCASTSS ·expSeries+8(SB), Z23
+	VBROADCASTSS ·expSeries+12(SB), Z24
+	VBROADCASTSS ·expSeries+16(SB), Z25
+	VBROADCASTSS ·expSeries+20(SB), Z26
+	VBROADCASTSS ·expSeries+24(SB), Z27
+	VBROADCASTSS ·expSeries+28(SB), Z28
+
+	// K1 has a bit for each element beyond the last 16. R8 points to these.
+	MOVQ     CX, DX
+	ANDQ     $15, CX
+	MOVL     $1, AX
+	SHLL     CX, AX
+	DECL     AX
+	KMOVW    AX, K1
+	KXNORW   K3, K3, K3
+	XORQ     CX, DX        // elements in whole sixteens
+	LEAQ     (SI)(DX*4), R8
+
+	// Z0: the largest scaled value of each lane, −∞ to begin with. VMAXPS
+	// gives its second operand, here the first, where the other is a NaN.
+	MOVL         $0xff800000, AX
+	VPBROADCASTD AX, Z0
+	MOVQ         SI, DI
+	CMPQ         DI, R8
+	JEQ          largestOfRest
+
+largest:
+	VMULPS (DI), Z1, Z2
+	VMAXPS Z0, Z2, Z0
+	ADDQ   $64, DI
+	CMPQ   DI, R8
+	JNE    largest
+
+largestOfRest:
+	VMULPS.Z (R8), Z1, K1, Z2
+	VMAXPS   Z0, Z2, K1, Z0
+
+	VEXTRACTF64X4 $1, Z0, Y2
+	VMAXPS        Y2, Y0, Y0
+	VEXTRACTF128  $1, Y0, X2
+	VMAXPS        X2, X0, X0
+	VMOVHLPS      X0, X0, X2
+	VMAXPS        X2, X0, X0
+	VMOVSHDUP     X0, X2
+	VMAXSS        X2, X0, X0
+	VMOVSS        X0, largest+32(FP)
+	VBROADCASTSS  X0, Z0
+
+	VXORPS X6, X6, X6
+	MOVQ   SI, DI
+	CMPQ   DI, R8
+	JEQ    rest
+
+loop:
+	VMULPS  (DI), Z1, Z2
+	VSUBPS  Z0, Z2, Z2
+	EXP(K3)
+	VADDPS  Z2, Z6, Z6
+	VMOVUPS Z2, (DI)
+	ADDQ    $64, DI
+	CMPQ    DI, R8
+	JNE     loop
+
+rest:
+	VMULPS.Z (R8), Z1, K1, Z2
+	VSUBPS   Z0, Z2, Z2
+	EXP(K1)
+	VADDPS   Z2, Z6, Z6
+	VMOVUPS  Z2, K1, (R8)
+
+	SUM_LANES(Z6, Y6, X6, Y2, X2)
+	VMOVSS X6, sum+36(FP)
+	VZEROUPPER
+	RET
+
+// func dotsHalfAVX512(dst []float32, rows []uint16, x []float32)
+TEXT ·dotsHalfAVX512(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), DX
+	MOVQ rows_base+24(FP), SI
+	MOVQ x_base+48(FP), BX
+	MOVQ x_len+56(FP), R8
+	ADDQ R8, R8               // bytes of a row
+	SUBQ $4, DX
+	JLT  rest
+
+	LEAQ (SI)(R8*1), R9
+	LEAQ (SI)(R8*2), R10
+	LEAQ (R9)(R8*2), R11
+
+four:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	XORQ   AX, AX
+	LEAQ   (SI)(R8*4), R12
+	CMPQ   AX, R8
+	JEQ    reduce
+
+loop:
+	VMOVUPS     (BX)(AX*2), Z4
+	PREFETCHT0  (R12)(AX*4)
+	PREFETCHT0  64(R12)(AX*4)
+	VCVTPH2PS   (SI)(AX*1), Z5
+	VFMADD231PS Z5, Z4, Z0
+	VCVTPH2PS   (R9)(AX*1), Z6
+	VFMADD231PS Z6, Z4, Z1
+	VCVTPH2PS   (R10)(AX*1), Z7
+	VFMADD231PS Z7, Z4, Z2
+	VCVTPH2PS   (R11)(AX*1), Z8
+	VFMADD231PS Z8, Z4, Z3
+	ADDQ        $32, AX
+	CMPQ        AX, R8
+	JNE         loop
+
+	// The tree of each of the 4 rows: l+8, …
+reduce:
+	VEXTRACTF64X4 $1, Z0, Y4
+	VEXTRACTF64X4 $1, Z1, Y5
+	VEXTRACTF64X4 $1, Z2, Y6
+	VEXTRACTF64X4 $1, Z3, Y7
+	VADDPS        Y4, Y0, Y0
+	VADDPS        Y5, Y1, Y1
+	VADDPS        Y6, Y2, Y2
+	VADDPS        Y7, Y3, Y3
+
+	// … l+4, with two rows in a register, …
+	VPERM2F128 $0x20, Y2, Y0, Y4
+	VPERM2F128 $0x31, Y2, Y0, Y5
+	VPERM2F128 $0x20, Y3, Y1, Y6
+	VPERM2F128 $0x31, Y3, Y1, Y7
+	VADDPS     Y5, Y4, Y4
+	VADDPS     Y7, Y6, Y6
+
+	// … l+2, with four, and l+1.
+	VUNPCKLPD    Y6, Y4, Y0
+	VUNPCKHPD    Y6, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VMOVSHDUP    Y0, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VSHUFPS      $0x88, X1, X0, X0
+	VMOVUPS      X0, (DI)
+
+	ADDQ $16, DI
+	LEAQ (SI)(R8*4), SI
+	LEAQ (R9)(R8*4), R9
+	LEAQ (R10)(R8*4), R10
+	LEAQ (R11)(R8*4), R11
+	SUBQ $4, DX
+	JGE  four
+
+rest:
+	ADDQ $4, DX
+	JEQ  done
+
+one:
+	VXORPS X0, X0, X0
+	XORQ   AX, AX
+	CMPQ   AX, R8
+	JEQ    reduceOne
+
+loopOne:
+	VCVTPH2PS   (SI)(AX*1), Z1
+	VFMADD231PS (BX)(AX*2), Z1, Z0
+	ADDQ        $32, AX
+	CMPQ        AX, R8
+	JNE         loopOne
+
+reduceOne:
+	SUM_LANES(Z0, Y0, X0, Y1, X1)
+	VMOVSS X0, (DI)
+	ADDQ   $4, DI
+	ADDQ   R8, SI
+	DECQ   DX
+	JNE    one
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotsInt8AVX512(dst []int32, rows []int8, x []int16)
+TEXT ·dotsInt8AVX512(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), DX
+	MOVQ rows_base+24(FP), SI
+	MOVQ x_base+48(FP), BX
+	MOVQ x_len+56(FP), R8     // bytes of a row
+	SUBQ $4, DX
+	JLT  rest
+
+	LEAQ (SI)(R8*1), R9
+	LEAQ (SI)(R8*2), R10
+	LEAQ (R9)(R8*2), R11
+
+four:
+	VPXOR X0, X0, X0
+	VPXOR X1, X1, X1
+	VPXOR X2, X2, X2
+	VPXOR X3, X3, X3
+	XORQ  AX, AX
+	LEAQ  (SI)(R8*4), R12
+	TESTQ $16, R8
+	JEQ   even
+
+	// 16 elements in half a register; these instructions clear the other half.
+	VMOVDQU   (BX), Y4
+	VPMOVSXBW (SI), Y5
+	VPMOVSXBW (R9), Y6
+	VPMOVSXBW (R10), Y7
+	VPMOVSXBW (R11), Y8
+	VPMADDWD  Y5, Y4, Y0
+	VPMADDWD  Y6, Y4, Y1
+	VPMADDWD  Y7, Y4, Y2
+	VPMADDWD  Y8, Y4, Y3
+	ADDQ      $16, AX
+
+even:
+	CMPQ AX, R8
+	JEQ  reduce
+
+loop:
+	VMOVDQU32  (BX)(AX*2), Z4
+	PREFETCHT0 (R12)(AX*4)
+	PREFETCHT0 64(R12)(AX*4)
+	VPMOVSXBW  (SI)(AX*1), Z5
+	VPMOVSXBW  (R9)(AX*1), Z6
+	VPMOVSXBW  (R10)(AX*1), Z7
+	VPMOVSXBW  (R11)(AX*1), Z8
+	VPDPWSSD   Z5, Z4, Z0
+	VPDPWSSD   Z6, Z4, Z1
+	VPDPWSSD   Z7, Z4, Z2
+	VPDPWSSD   Z8, Z4, Z3
+	ADDQ       $32, AX
+	CMPQ       AX, R8
+	JNE        loop
+
+reduce:
+	VEXTRACTI64X4 $1, Z0, Y4
+	VEXTRACTI64X4 $1, Z1, Y5
+	VEXTRACTI64X4 $1, Z2, Y6
+	VEXTRACTI64X4 $1, Z3, Y7
+	VPADDD        Y4, Y0, Y0
+	VPADDD        Y5, Y1, Y1
+	VPADDD        Y6, Y2, Y2
+	VPADDD        Y7, Y3, Y3
+	VPHADDD       Y1, Y0, Y0
+	VPHADDD       Y3, Y2, Y2
+	VPHADDD       Y2, Y0, Y0
+	VEXTRACTI128  $1, Y0, X1
+	VPADDD        X1, X0, X0
+	VMOVDQU       X0, (DI)
+
+	ADDQ $16, DI
+	LEAQ (SI)(R8*4), SI
+	LEAQ (R9)(R8*4), R9
+	LEAQ (R10)(R8*4), R10
+	LEAQ (R11)(R8*4), R11
+	SUBQ $4, DX
+	JGE  four
+
+rest:
+	ADDQ $4, DX
+	JEQ  done
+
+one:
+	VPXOR     X0, X0, X0
+	XORQ      AX, AX
+	TESTQ     $16, R8
+	JEQ       evenOne
+	VPMOVSXBW (SI), Y1
+	VPMADDWD  (BX), Y1, Y0
+	ADDQ      $16, AX
+
+evenOne:
+	CMPQ AX, R8
+	JEQ  reduceOne
+
+loopOne:
+	VPMOVSXBW (SI)(AX*1), Z1
+	VPDPWSSD  (BX)(AX*2), Z1, Z0
+	ADDQ      $32, AX
+	CMPQ      AX, R8
+	JNE       loopOne
+
+reduceOne:
+	VEXTRACTI64X4 $1, Z0, Y1
+	VPADDD        Y1, Y0, Y0
+	VEXTRACTI128  $1, Y0, X1
+	VPADDD        X1, X0, X0
+	VPHADDD       X0, X0, X0
+	VPHADDD       X0, X0, X0
+	VMOVD         X0, (DI)
+	ADDQ          $4, DI
+	ADDQ          R8, SI
+	DECQ          DX
+	JNE           one
+
+done:
+	VZEROUPPER
+	RET
