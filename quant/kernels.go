@@ -60,6 +60,11 @@ type Kernels struct {
 // Name returns the name by which [Named] finds the kernels.
 func (k *Kernels) Name() string { return k.name }
 
+// TileRows returns how many rows of a matrix are multiplied at once where there
+// are many tokens. Slices of a matrix that goroutines share are best multiples
+// of it.
+func (k *Kernels) TileRows() int { return k.tileRows }
+
 // Available returns every implementation that this processor can run, fastest
 // first; the last one is plain Go.
 func Available() []*Kernels { return append([]*Kernels(nil), available...) }

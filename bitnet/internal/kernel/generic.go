@@ -20,6 +20,7 @@ var generic = Set{
 	Softmax:        softmaxGeneric,
 	DotsHalf:       dotsHalfGeneric,
 	DotsInt8:       dotsInt8Generic,
+	QuantizeHalf:   quantizeHalfGeneric,
 }
 
 // fma returns x·y+z, rounded once to float32.
@@ -192,5 +193,34 @@ func dotsInt8Generic(dst []int32, rows []int8, x []int16) {
 			sum += int32(w) * int32(x[i])
 		}
 		dst[r] = sum
+	}
+}
+
+func quantizeHalfGeneric(dst []int8, row []uint16) (step, rest, squares float32) {
+	var largest float32
+	for _, h := range row {
+		largest = max(largest, halfToFloat(h&0x7fff))
+	}
+	step = largest / 127
+	var inverse float32
+	if largest > 0 {
+		inverse = 127 / largest
+	}
+	var restLane, squareLane [Lanes]float32
+	for i, h := range row {
+		v := halfToFloat(h)
+		q := float32(min(max(math.RoundToEven(float64(float32(v*inverse))), -127), 127))
+		dst[i] = int8(q)
+		d := fma(-q, step, v)
+		restLane[i%Lanes] = fma(d, d, restLane[i%Lanes])
+		squareLane[i%Lanes] = fma(v, v, squareLane[i%Lanes])
+	}
+	return step, sumLanes(&restLane), sumLanes(&squareLane)
+}
+
+// Widen stores float16 values as float32, which is always exact.
+func Widen(dst []float32, src []uint16) {
+	for i, h := range src {
+		dst[i] = halfToFloat(h)
 	}
 }

@@ -54,6 +54,14 @@ type Set struct {
 	// 8-bit integers each. The caller sees to it that 128·Σ|x[i]| fits an
 	// int32.
 	DotsInt8 func(dst []int32, rows []int8, x []int16)
+
+	// QuantizeHalf stores the 8-bit image of a row of float16 values in dst:
+	// with step = max|v|/127, q = round-half-even(v·(127/max|v|)) clamped to
+	// ±127, and 0 where all values are 0. It returns step, Σ(v − q·step)² and
+	// Σ v², both in lanes, the differences by fused multiply-add. Where a
+	// value is infinite or a NaN, squares is not finite and the rest
+	// anything.
+	QuantizeHalf func(dst []int8, row []uint16) (step, rest, squares float32)
 }
 
 // Available returns every implementation that this processor can run, fastest
@@ -73,3 +81,11 @@ func Named(quantKernels string) *Set {
 }
 
 var available = append(processorSets(), &generic)
+
+func init() {
+	for _, s := range available {
+		if s.QuantizeHalf == nil {
+			s.QuantizeHalf = quantizeHalfGeneric
+		}
+	}
+}

@@ -373,6 +373,56 @@ func TestDotsInt8(t *testing.T) {
 	})
 }
 
+func TestQuantizeHalf(t *testing.T) {
+	forEachSet(t, func(t *testing.T, s *Set) {
+		r := rand.New(rand.NewPCG(17, 18))
+		for _, n := range []int{16, 48, 128, 384, 2560} {
+			for trial := range 20 {
+				row := randomHalves(r, n)
+				for i := range row {
+					switch {
+					case trial == 0:
+						row[i] &= 0x8000 // zeros of both signs
+					case trial == 1:
+						row[i] &= 0x83ff // denormal
+					case trial > 4:
+						floatToHalfGeneric(row[i:i+1], []float32{float32(r.NormFloat64())})
+					}
+				}
+				got, want := make([]int8, n+1), make([]int8, n+1)
+				got[n], want[n] = 5, 5
+				gotStep, gotRest, gotSquares := s.QuantizeHalf(got[:n], row)
+				wantStep, wantRest, wantSquares := quantizeHalfGeneric(want[:n], row)
+				if !sameBits(gotStep, wantStep) || !sameBits(gotRest, wantRest) || !sameBits(gotSquares, wantSquares) {
+					t.Fatalf("%d, trial %d: %x, %x, %x, want %x, %x, %x", n, trial, gotStep, gotRest, gotSquares, wantStep, wantRest, wantSquares)
+				}
+				largest, rest, squares := 0.0, 0.0, 0.0
+				for i, h := range row {
+					if got[i] != want[i] {
+						t.Fatalf("%d, trial %d: %d at %d, want %d", n, trial, got[i], i, want[i])
+					}
+					v := float64(halfToFloat(h))
+					d := v - float64(got[i])*float64(gotStep)
+					largest, rest, squares = max(largest, math.Abs(v)), rest+d*d, squares+v*v
+				}
+				if got[n] != 5 {
+					t.Fatal("wrote past the end")
+				}
+				if gotStep != float32(largest)/127 || math.Abs(rest-float64(gotRest)) > 1e-5*rest+1e-12*squares || math.Abs(squares-float64(gotSquares)) > 1e-5*squares {
+					t.Fatalf("%d, trial %d: %v, %v, %v, in double precision %v, %v, %v", n, trial, gotStep, gotRest, gotSquares, largest/127, rest, squares)
+				}
+				if rest > float64(n)*(0.51*largest/127)*(0.51*largest/127)+1e-30 {
+					t.Fatalf("%d, trial %d: off by more than half a step: %v", n, trial, rest)
+				}
+				row[r.IntN(n)] = []uint16{0x7c00, 0xfc00, 0x7e01}[trial%3]
+				if _, _, squares := s.QuantizeHalf(got[:n], row); squares-squares == 0 {
+					t.Fatalf("squares of a row that is not finite: %v", squares)
+				}
+			}
+		}
+	})
+}
+
 func eachSet(b *testing.B, run func(b *testing.B, s *Set)) {
 	for _, s := range available {
 		b.Run(s.Name, func(b *testing.B) { run(b, s) })

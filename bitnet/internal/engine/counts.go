@@ -1,0 +1,40 @@
+package engine
+
+// The kinds of kernel calls that are counted.
+const (
+	ternaryMatVec = iota
+	ternaryMatMul
+	normalizations
+	attentions
+	headFloat16
+	headInt8
+	kernelKinds
+)
+
+var kindNames = [kernelKinds]string{
+	ternaryMatVec:  "i2s_matvec",
+	ternaryMatMul:  "i2s_matmul",
+	normalizations: "rmsnorm_quantize",
+	attentions:     "attention",
+	headFloat16:    "head_f16",
+	headInt8:       "head_i8_screen",
+}
+
+// Counts returns how often each kernel was dispatched since the engine was
+// made, by names such as "i2s_matvec_avx512": a product of one matrix and one
+// token, one matrix and a block of tokens (i2s_matmul), a normalized token, a
+// token's attention in one layer, one head.
+func (e *Engine) Counts() map[string]uint64 {
+	counts := make(map[string]uint64)
+	for kind, n := range e.counts {
+		if n == 0 {
+			continue
+		}
+		set := e.float.Name
+		if kind == ternaryMatVec || kind == ternaryMatMul {
+			set = e.integer.Name()
+		}
+		counts[kindNames[kind]+"_"+set] = n
+	}
+	return counts
+}
