@@ -49,11 +49,6 @@ const (
 	// float32 scale and 28 bytes of padding for the whole tensor: a tensor of n
 	// weights takes n/4 + 32 bytes.
 	I2S TensorType = 36
-
-	// TL1 and TL2 are layouts of ternary weights made for one processor each.
-	// Their size is not known to this package.
-	TL1 TensorType = 38
-	TL2 TensorType = 39
 )
 
 // layout is how many elements a block has and how many bytes it takes. A type
@@ -102,8 +97,9 @@ var layouts = map[TensorType]layout{
 	TQ1_0:   {"TQ1_0", 256, 54},
 	TQ2_0:   {"TQ2_0", 256, 66},
 	I2S:     {name: "I2_S"},
-	TL1:     {name: "TL1 (type 38)"},
-	TL2:     {name: "TL2 (type 39)"},
+	37:      {name: "I8_S (type 37)"},
+	38:      {name: "TL1 (type 38)"},
+	39:      {name: "TL2 or MXFP4 (type 39)"}, // ggml and its fork for BitNet number them alike
 }
 
 // String returns the type's usual name, such as "F16" or "I2_S", and its number

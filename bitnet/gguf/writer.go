@@ -175,33 +175,32 @@ func (w *Writer) Close() error {
 	return out.Flush()
 }
 
+var errTooMany = errors.New("more bytes were written than its type and dimensions give")
+
 // exactWriter passes on what is written and refuses more than it was made for.
+// It keeps the first error, in case the function that writes drops it.
 type exactWriter struct {
 	w    io.Writer
 	left int64
-	over bool
+	err  error
 }
 
-func (e *exactWriter) Write(b []byte) (int, error) {
-	if e.over || int64(len(b)) > e.left {
-		e.over = true
-		return 0, errOver
+func (e *exactWriter) Write(b []byte) (n int, err error) {
+	if e.err == nil && int64(len(b)) > e.left {
+		e.err = errTooMany
 	}
-	n, err := e.w.Write(b)
-	e.left -= int64(n)
-	return n, err
+	if e.err == nil {
+		n, e.err = e.w.Write(b)
+		e.left -= int64(n)
+	}
+	return n, e.err
 }
-
-var errOver = errors.New("more bytes were written than its type and dimensions give")
 
 func (e *exactWriter) finish() error {
-	if e.over {
-		return errOver
-	}
-	if e.left != 0 {
+	if e.err == nil && e.left != 0 {
 		return fmt.Errorf("%d bytes fewer were written than its type and dimensions give", e.left)
 	}
-	return nil
+	return e.err
 }
 
 func appendString(b []byte, s string) []byte {
