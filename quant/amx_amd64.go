@@ -1,0 +1,77 @@
+//go:build !purego
+
+package quant
+
+import "github.com/klauspost/cpuid/v2"
+
+// amx multiplies tiles with the matrix instructions of AMX-INT8. It is avx512
+// in everything else.
+var amx = Kernels{
+	name:        "amx",
+	absMax:      absMaxAVX2,
+	roundScaled: roundScaledAVX2,
+	codeDots:    codeDotsAVX512,
+	tileRows:    tileRowsAMX,
+	panelTokens: panelTokensAMX,
+	minPanel:    8,
+	packPanel:   packPanelAMX,
+	unpackTile:  unpackTileAVX512,
+	mulTile:     mulTileAMX,
+	scaleSums:   scaleSumsAVX2,
+}
+
+// One AMX register holds 16 rows of 64 bytes. TDPBSUD multiplies one of 16
+// tokens × 64 activations by one of 16 × 16 rows × 4 codes, and adds to one of
+// 16 tokens × 16 rows, which has the order of mulTile's sums.
+//
+// A group of a tile, [cols/4][16 rows][4 codes], is a sequence of registers
+// already. A panel is two groups of 16 tokens, [cols/64][16 tokens][64
+// activations] each, so that both operands are read from one end to the other.
+// 128 rows reuse a panel often enough that it may come from the third cache
+// level, and together with it they still fit into the second, 1.1 MB at 6,912
+// columns, where a call multiplies 28 million pairs.
+const (
+	tileRowsAMX    = 128
+	panelTokensAMX = 32
+	groupTokensAMX = 16
+	stepAMX        = 64
+)
+
+// hasAMX reports whether tiles can be used. The system grants them to a process
+// that asks, and only where it has enabled their state, so that XCR0 need not
+// be read.
+func hasAMX() bool {
+	return cpuid.CPU.Supports(cpuid.AMXTILE, cpuid.AMXINT8) && requestTiles()
+}
+
+func packPanelAMX(panel, q []int8, cols int) {
+	tokens := len(q) / cols
+	for token := range panelTokensAMX {
+		group := panel[token/groupTokensAMX*groupTokensAMX*cols:][:groupTokensAMX*cols]
+		row := token % groupTokensAMX * stepAMX
+		for i := 0; i < cols; i += stepAMX {
+			register := (*[stepAMX]int8)(group[i*groupTokensAMX+row:])
+			if token < tokens {
+				*register = [stepAMX]int8(q[token*cols+i:])
+			} else {
+				*register = [stepAMX]int8{}
+			}
+		}
+	}
+}
+
+//go:noescape
+func mulTileAMX(sums []int32, tile []byte, panel []int8, cols int)
+
+// peakAMX multiplies the same two registers rounds·6 times into six registers
+// of sums, which do not wait for each other, and stores one of these: what
+// benchmarks take for the limit.
+//
+//go:noescape
+func peakAMX(sums *[256]int32, q *[1024]int8, codes *[1024]byte, rounds int)
+
+// storeTileConfig stores how the thread's tile registers are configured, zeros
+// where they are not: tests see with it that they have been released.
+//
+//go:noescape
+func storeTileConfig(config *[64]byte)
