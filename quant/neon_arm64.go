@@ -1,0 +1,60 @@
+//go:build !purego
+
+package quant
+
+// neon needs nothing beyond the first ARMv8-A. It multiplies bytes to sums of
+// 16 bits, which are widened before they can overflow.
+var neon = Kernels{
+	name:        "neon",
+	absMax:      absMaxNeon,
+	roundScaled: roundScaledNeon,
+	codeDots:    codeDotsNeon,
+	tileRows:    tileRowsARM64,
+	panelTokens: groupSize,
+	minPanel:    4,
+	packPanel:   packPanelNeon,
+	unpackTile:  unpackTileNeon,
+	mulTile:     mulTileNeon,
+	scaleSums:   scaleSumsNeon,
+}
+
+//go:noescape
+func absMaxNeon(x []float32) uint32
+
+//go:noescape
+func roundScaledNeon(q []int8, x []float32, s float32) int32
+
+//go:noescape
+func codeDotsNeon(sums []int32, codes []byte, q []int8)
+
+// In a group, the members take turns after 16 columns: a register holds those
+// of one row or token.
+const turnNeon = 16
+
+func packPanelNeon(panel, q []int8, cols int) {
+	packPanelARM64(panel, q, cols, turnNeon, packGroupNeon)
+}
+
+//go:noescape
+func packGroupNeon(group, q *int8, cols int)
+
+func unpackTileNeon(tile, codes []byte, cols int) {
+	unpackTileARM64(tile, codes, cols, unpackGroupNeon)
+}
+
+//go:noescape
+func unpackGroupNeon(group, row0, row1, row2, row3 *byte, cols int)
+
+func mulTileNeon(sums []int32, tile []byte, panel []int8, cols int) {
+	for r := 0; r < tileRowsARM64; r += groupSize {
+		mulGroupNeon(&sums[r], &tile[r*cols], &panel[0], cols)
+	}
+}
+
+// mulGroupNeon multiplies a group of rows with a group of tokens.
+//
+//go:noescape
+func mulGroupNeon(sums *int32, rows *byte, tokens *int8, cols int)
+
+//go:noescape
+func scaleSumsNeon(dst []float32, sums []int32, offset int32, s, scale float32)
