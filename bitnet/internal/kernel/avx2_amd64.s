@@ -454,27 +454,30 @@ four:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	XORQ   AX, AX
-	LEAQ   (SI)(R8*4), R12
 	CMPQ   AX, R8
 	JEQ    reduce
 
+	// The rows are streamed from memory, each page of them a new start for the
+	// processor's own prefetching. A little ahead of it is fastest.
 loop:
 	VMOVUPS     (BX)(AX*2), Y8
 	VMOVUPS     32(BX)(AX*2), Y9
-	PREFETCHT0  (R12)(AX*4)
-	PREFETCHT0  64(R12)(AX*4)
+	PREFETCHT0  512(SI)(AX*1)
 	VCVTPH2PS   (SI)(AX*1), Y10
 	VCVTPH2PS   16(SI)(AX*1), Y11
 	VFMADD231PS Y10, Y8, Y0
 	VFMADD231PS Y11, Y9, Y1
+	PREFETCHT0  512(R9)(AX*1)
 	VCVTPH2PS   (R9)(AX*1), Y12
 	VCVTPH2PS   16(R9)(AX*1), Y13
 	VFMADD231PS Y12, Y8, Y2
 	VFMADD231PS Y13, Y9, Y3
+	PREFETCHT0  512(R10)(AX*1)
 	VCVTPH2PS   (R10)(AX*1), Y10
 	VCVTPH2PS   16(R10)(AX*1), Y11
 	VFMADD231PS Y10, Y8, Y4
 	VFMADD231PS Y11, Y9, Y5
+	PREFETCHT0  512(R11)(AX*1)
 	VCVTPH2PS   (R11)(AX*1), Y12
 	VCVTPH2PS   16(R11)(AX*1), Y13
 	VFMADD231PS Y12, Y8, Y6
@@ -528,6 +531,7 @@ one:
 	JEQ    reduceOne
 
 loopOne:
+	PREFETCHT0  1024(SI)(AX*1)
 	VCVTPH2PS   (SI)(AX*1), Y2
 	VCVTPH2PS   16(SI)(AX*1), Y3
 	VFMADD231PS (BX)(AX*2), Y2, Y0
@@ -550,91 +554,67 @@ done:
 
 // func dotsInt8AVX2(dst []int32, rows []int8, x []int16)
 TEXT ·dotsInt8AVX2(SB), NOSPLIT, $0-72
-	MOVQ dst_base+0(FP), DI
-	MOVQ dst_len+8(FP), DX
-	MOVQ rows_base+24(FP), SI
-	MOVQ x_base+48(FP), BX
-	MOVQ x_len+56(FP), R8     // bytes of a row
-	SUBQ $4, DX
-	JLT  rest
+	MOVQ  dst_base+0(FP), DI
+	MOVQ  dst_len+8(FP), DX
+	MOVQ  rows_base+24(FP), SI
+	MOVQ  x_base+48(FP), BX
+	MOVQ  x_len+56(FP), R8
+	LEAQ  (BX)(R8*2), R10      // the end of x
+	ANDQ  $48, R8              // elements beyond the last 64
+	TESTQ DX, DX
+	JEQ   done
 
-	LEAQ (SI)(R8*1), R9
-	LEAQ (SI)(R8*2), R10
-	LEAQ (R9)(R8*2), R11
-
-four:
+row:
 	VPXOR X0, X0, X0
 	VPXOR X1, X1, X1
-	VPXOR X2, X2, X2
-	VPXOR X3, X3, X3
-	XORQ  AX, AX
-	LEAQ  (SI)(R8*4), R12
-	CMPQ  AX, R8
-	JEQ   reduce
+	MOVQ  BX, R9
+	MOVQ  R8, CX
+	TESTQ CX, CX
+	JEQ   whole
 
+sixteen:
+	VPMOVSXBW (SI), Y2
+	VPMADDWD  (R9), Y2, Y2
+	VPADDD    Y2, Y0, Y0
+	ADDQ      $16, SI
+	ADDQ      $32, R9
+	SUBQ      $16, CX
+	JNE       sixteen
+
+whole:
+	CMPQ R9, R10
+	JEQ  reduce
+
+	// A page ahead is the best distance for rows streamed from memory.
 loop:
-	VMOVDQU    (BX)(AX*2), Y4
-	PREFETCHT0 (R12)(AX*4)
-	VPMOVSXBW  (SI)(AX*1), Y5
-	VPMOVSXBW  (R9)(AX*1), Y6
-	VPMOVSXBW  (R10)(AX*1), Y7
-	VPMOVSXBW  (R11)(AX*1), Y8
-	VPMADDWD   Y5, Y4, Y5
-	VPMADDWD   Y6, Y4, Y6
-	VPMADDWD   Y7, Y4, Y7
-	VPMADDWD   Y8, Y4, Y8
-	VPADDD     Y5, Y0, Y0
-	VPADDD     Y6, Y1, Y1
-	VPADDD     Y7, Y2, Y2
-	VPADDD     Y8, Y3, Y3
-	ADDQ       $16, AX
-	CMPQ       AX, R8
+	PREFETCHT0 4096(SI)
+	VPMOVSXBW  (SI), Y2
+	VPMOVSXBW  16(SI), Y3
+	VPMOVSXBW  32(SI), Y4
+	VPMOVSXBW  48(SI), Y5
+	VPMADDWD   (R9), Y2, Y2
+	VPMADDWD   32(R9), Y3, Y3
+	VPMADDWD   64(R9), Y4, Y4
+	VPMADDWD   96(R9), Y5, Y5
+	VPADDD     Y2, Y0, Y0
+	VPADDD     Y3, Y1, Y1
+	VPADDD     Y4, Y0, Y0
+	VPADDD     Y5, Y1, Y1
+	ADDQ       $64, SI
+	ADDQ       $128, R9
+	CMPQ       R9, R10
 	JNE        loop
 
 reduce:
-	VPHADDD      Y1, Y0, Y0
-	VPHADDD      Y3, Y2, Y2
-	VPHADDD      Y2, Y0, Y0
-	VEXTRACTI128 $1, Y0, X1
-	VPADDD       X1, X0, X0
-	VMOVDQU      X0, (DI)
-
-	ADDQ $16, DI
-	LEAQ (SI)(R8*4), SI
-	LEAQ (R9)(R8*4), R9
-	LEAQ (R10)(R8*4), R10
-	LEAQ (R11)(R8*4), R11
-	SUBQ $4, DX
-	JGE  four
-
-rest:
-	ADDQ $4, DX
-	JEQ  done
-
-one:
-	VPXOR X0, X0, X0
-	XORQ  AX, AX
-	CMPQ  AX, R8
-	JEQ   reduceOne
-
-loopOne:
-	VPMOVSXBW (SI)(AX*1), Y1
-	VPMADDWD  (BX)(AX*2), Y1, Y1
-	VPADDD    Y1, Y0, Y0
-	ADDQ      $16, AX
-	CMPQ      AX, R8
-	JNE       loopOne
-
-reduceOne:
+	VPADDD       Y1, Y0, Y0
 	VEXTRACTI128 $1, Y0, X1
 	VPADDD       X1, X0, X0
 	VPHADDD      X0, X0, X0
 	VPHADDD      X0, X0, X0
 	VMOVD        X0, (DI)
 	ADDQ         $4, DI
-	ADDQ         R8, SI
 	DECQ         DX
-	JNE          one
+	JNE          row
 
 done:
 	VZEROUPPER

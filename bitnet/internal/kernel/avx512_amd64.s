@@ -391,20 +391,23 @@ four:
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
 	XORQ   AX, AX
-	LEAQ   (SI)(R8*4), R12
 	CMPQ   AX, R8
 	JEQ    reduce
 
+	// The rows are streamed from memory, each page of them a new start for the
+	// processor's own prefetching. A little ahead of it is fastest.
 loop:
 	VMOVUPS     (BX)(AX*2), Z4
-	PREFETCHT0  (R12)(AX*4)
-	PREFETCHT0  64(R12)(AX*4)
+	PREFETCHT0  512(SI)(AX*1)
 	VCVTPH2PS   (SI)(AX*1), Z5
 	VFMADD231PS Z5, Z4, Z0
+	PREFETCHT0  512(R9)(AX*1)
 	VCVTPH2PS   (R9)(AX*1), Z6
 	VFMADD231PS Z6, Z4, Z1
+	PREFETCHT0  512(R10)(AX*1)
 	VCVTPH2PS   (R10)(AX*1), Z7
 	VFMADD231PS Z7, Z4, Z2
+	PREFETCHT0  512(R11)(AX*1)
 	VCVTPH2PS   (R11)(AX*1), Z8
 	VFMADD231PS Z8, Z4, Z3
 	ADDQ        $32, AX
@@ -459,6 +462,7 @@ one:
 	JEQ    reduceOne
 
 loopOne:
+	PREFETCHT0  1024(SI)(AX*1)
 	VCVTPH2PS   (SI)(AX*1), Z1
 	VFMADD231PS (BX)(AX*2), Z1, Z0
 	ADDQ        $32, AX
@@ -479,109 +483,51 @@ done:
 
 // func dotsInt8AVX512(dst []int32, rows []int8, x []int16)
 TEXT ·dotsInt8AVX512(SB), NOSPLIT, $0-72
-	MOVQ dst_base+0(FP), DI
-	MOVQ dst_len+8(FP), DX
-	MOVQ rows_base+24(FP), SI
-	MOVQ x_base+48(FP), BX
-	MOVQ x_len+56(FP), R8     // bytes of a row
-	SUBQ $4, DX
-	JLT  rest
+	MOVQ  dst_base+0(FP), DI
+	MOVQ  dst_len+8(FP), DX
+	MOVQ  rows_base+24(FP), SI
+	MOVQ  x_base+48(FP), BX
+	MOVQ  x_len+56(FP), R8
+	LEAQ  (BX)(R8*2), R10      // the end of x
+	ANDQ  $48, R8              // elements beyond the last 64
+	TESTQ DX, DX
+	JEQ   done
 
-	LEAQ (SI)(R8*1), R9
-	LEAQ (SI)(R8*2), R10
-	LEAQ (R9)(R8*2), R11
-
-four:
+row:
 	VPXOR X0, X0, X0
 	VPXOR X1, X1, X1
-	VPXOR X2, X2, X2
-	VPXOR X3, X3, X3
-	XORQ  AX, AX
-	LEAQ  (SI)(R8*4), R12
-	TESTQ $16, R8
-	JEQ   even
+	MOVQ  BX, R9
+	MOVQ  R8, CX
+	TESTQ CX, CX
+	JEQ   whole
 
-	// 16 elements in half a register; these instructions clear the other half.
-	VMOVDQU   (BX), Y4
-	VPMOVSXBW (SI), Y5
-	VPMOVSXBW (R9), Y6
-	VPMOVSXBW (R10), Y7
-	VPMOVSXBW (R11), Y8
-	VPMADDWD  Y5, Y4, Y0
-	VPMADDWD  Y6, Y4, Y1
-	VPMADDWD  Y7, Y4, Y2
-	VPMADDWD  Y8, Y4, Y3
-	ADDQ      $16, AX
+sixteen:
+	VPMOVSXBW (SI), Y2
+	VPMADDWD  (R9), Y2, Y2
+	VPADDD    Y2, Y0, Y0
+	ADDQ      $16, SI
+	ADDQ      $32, R9
+	SUBQ      $16, CX
+	JNE       sixteen
 
-even:
-	CMPQ AX, R8
+whole:
+	CMPQ R9, R10
 	JEQ  reduce
 
+	// A page ahead is the best distance for rows streamed from memory.
 loop:
-	VMOVDQU32  (BX)(AX*2), Z4
-	PREFETCHT0 (R12)(AX*4)
-	PREFETCHT0 64(R12)(AX*4)
-	VPMOVSXBW  (SI)(AX*1), Z5
-	VPMOVSXBW  (R9)(AX*1), Z6
-	VPMOVSXBW  (R10)(AX*1), Z7
-	VPMOVSXBW  (R11)(AX*1), Z8
-	VPDPWSSD   Z5, Z4, Z0
-	VPDPWSSD   Z6, Z4, Z1
-	VPDPWSSD   Z7, Z4, Z2
-	VPDPWSSD   Z8, Z4, Z3
-	ADDQ       $32, AX
-	CMPQ       AX, R8
+	PREFETCHT0 4096(SI)
+	VPMOVSXBW  (SI), Z2
+	VPMOVSXBW  32(SI), Z3
+	VPDPWSSD   (R9), Z2, Z0
+	VPDPWSSD   64(R9), Z3, Z1
+	ADDQ       $64, SI
+	ADDQ       $128, R9
+	CMPQ       R9, R10
 	JNE        loop
 
 reduce:
-	VEXTRACTI64X4 $1, Z0, Y4
-	VEXTRACTI64X4 $1, Z1, Y5
-	VEXTRACTI64X4 $1, Z2, Y6
-	VEXTRACTI64X4 $1, Z3, Y7
-	VPADDD        Y4, Y0, Y0
-	VPADDD        Y5, Y1, Y1
-	VPADDD        Y6, Y2, Y2
-	VPADDD        Y7, Y3, Y3
-	VPHADDD       Y1, Y0, Y0
-	VPHADDD       Y3, Y2, Y2
-	VPHADDD       Y2, Y0, Y0
-	VEXTRACTI128  $1, Y0, X1
-	VPADDD        X1, X0, X0
-	VMOVDQU       X0, (DI)
-
-	ADDQ $16, DI
-	LEAQ (SI)(R8*4), SI
-	LEAQ (R9)(R8*4), R9
-	LEAQ (R10)(R8*4), R10
-	LEAQ (R11)(R8*4), R11
-	SUBQ $4, DX
-	JGE  four
-
-rest:
-	ADDQ $4, DX
-	JEQ  done
-
-one:
-	VPXOR     X0, X0, X0
-	XORQ      AX, AX
-	TESTQ     $16, R8
-	JEQ       evenOne
-	VPMOVSXBW (SI), Y1
-	VPMADDWD  (BX), Y1, Y0
-	ADDQ      $16, AX
-
-evenOne:
-	CMPQ AX, R8
-	JEQ  reduceOne
-
-loopOne:
-	VPMOVSXBW (SI)(AX*1), Z1
-	VPDPWSSD  (BX)(AX*2), Z1, Z0
-	ADDQ      $32, AX
-	CMPQ      AX, R8
-	JNE       loopOne
-
-reduceOne:
+	VPADDD        Z1, Z0, Z0
 	VEXTRACTI64X4 $1, Z0, Y1
 	VPADDD        Y1, Y0, Y0
 	VEXTRACTI128  $1, Y0, X1
@@ -590,9 +536,8 @@ reduceOne:
 	VPHADDD       X0, X0, X0
 	VMOVD         X0, (DI)
 	ADDQ          $4, DI
-	ADDQ          R8, SI
 	DECQ          DX
-	JNE           one
+	JNE           row
 
 done:
 	VZEROUPPER
