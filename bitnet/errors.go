@@ -1,0 +1,99 @@
+package bitnet
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What can be asked of an error by errors.Is. Errors about the file itself
+// wrap gguf.ErrFormat, gguf.ErrMissing or gguf.ErrType, those about its
+// vocabulary tokenizer.ErrVocabulary.
+var (
+	// ErrModel is wrapped by every [*ModelError].
+	ErrModel = errors.New("not a usable BitNet model")
+	// ErrToken is wrapped by every [*TokenError].
+	ErrToken = errors.New("no such token")
+	// ErrContext is wrapped by every [*ContextError].
+	ErrContext = errors.New("does not fit the context")
+	// ErrOption is wrapped by every [*OptionError].
+	ErrOption = errors.New("unusable option")
+	// ErrNotFinite says that the model's arithmetic came to an infinity or to
+	// something that is not a number, which only a damaged model does.
+	ErrNotFinite = errors.New("bitnet: the model computed a value that is not finite; its file is damaged")
+	// ErrEmpty says that a session without tokens was asked what comes next.
+	ErrEmpty = errors.New("bitnet: the session holds no tokens: append a prompt first")
+	// ErrClosed says that a model or session was used after Close.
+	ErrClosed = errors.New("bitnet: used after Close")
+)
+
+// A ModelError says what about a model is not as this package needs it.
+type ModelError struct {
+	Part   string // what it is about: "key …", "tensor …"
+	Reason string // what is wrong with it
+	Err    error  // the cause, where another package found it; may be nil
+}
+
+func (e *ModelError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("bitnet: %s: %v", e.Part, e.Err)
+	}
+	return fmt.Sprintf("bitnet: %s: %s", e.Part, e.Reason)
+}
+
+// Unwrap returns ErrModel and the cause.
+func (e *ModelError) Unwrap() []error {
+	if e.Err != nil {
+		return []error{ErrModel, e.Err}
+	}
+	return []error{ErrModel}
+}
+
+// A TokenError names a token id that the vocabulary does not have.
+type TokenError struct {
+	ID         int
+	Index      int // its place in the ids that were given
+	Vocabulary int // ids are below this
+}
+
+func (e *TokenError) Error() string {
+	return fmt.Sprintf("bitnet: token %d at index %d: ids go from 0 to %d", e.ID, e.Index, e.Vocabulary-1)
+}
+
+// Unwrap returns ErrToken.
+func (e *TokenError) Unwrap() error { return ErrToken }
+
+// A ContextError says that tokens were to be added beyond what a session holds.
+type ContextError struct {
+	Length  int // tokens in the session
+	Added   int // tokens to be added
+	Context int // tokens that it can hold
+}
+
+func (e *ContextError) Error() string {
+	return fmt.Sprintf("bitnet: %d tokens after %d do not fit a context of %d: shorten the prompt, truncate the session or open it with a larger context", e.Added, e.Length, e.Context)
+}
+
+// Unwrap returns ErrContext.
+func (e *ContextError) Unwrap() error { return ErrContext }
+
+// An OptionError says what is wrong with an option.
+type OptionError struct {
+	Option string
+	Reason string
+	Err    error // the cause, where another package found it; may be nil
+}
+
+func (e *OptionError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("bitnet: option %s: %v", e.Option, e.Err)
+	}
+	return fmt.Sprintf("bitnet: option %s: %s", e.Option, e.Reason)
+}
+
+// Unwrap returns ErrOption and the cause.
+func (e *OptionError) Unwrap() []error {
+	if e.Err != nil {
+		return []error{ErrOption, e.Err}
+	}
+	return []error{ErrOption}
+}

@@ -1,0 +1,396 @@
+package bitnet
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gobitnet/gobitnet/bitnet/internal/kernel"
+	"github.com/gobitnet/gobitnet/bitnet/internal/portable"
+)
+
+// GenerateOptions say how tokens are chosen and when generation ends. The zero
+// value is greedy decoding, the likeliest token each time, until the model ends
+// its text or the context is full.
+type GenerateOptions struct {
+	// MaxTokens ends generation after so many tokens; 0 sets no limit.
+	MaxTokens int
+	// Stop ends generation where one of these strings appears in the text, also
+	// one that spans tokens.
+	Stop []string
+
+	// Temperature flattens (above 1) or sharpens (below 1) the distribution
+	// that tokens are drawn from; 0 always takes the likeliest token, and then
+	// TopK, MinP, TopP and Seed have no effect.
+	Temperature float64
+	// TopK draws from the k likeliest tokens only; 0 from all.
+	TopK int
+	// MinP leaves out tokens less likely than this share of the likeliest one's
+	// probability; 0 none.
+	MinP float64
+	// TopP draws from the fewest likeliest tokens that together have this
+	// probability, after TopK and MinP; 0 and 1 from all.
+	TopP float64
+	// RepetitionPenalty above 1 makes tokens that the session holds already
+	// less likely: it divides their positive logits and multiplies their
+	// negative ones. 0 and 1 change nothing.
+	RepetitionPenalty float64
+	// Seed is the seed of the random draws. The same model, session, options
+	// and seed give the same tokens on every machine.
+	Seed uint64
+}
+
+func (o *GenerateOptions) check() error {
+	between := func(option string, v, low, high float64) error {
+		if !(v >= low && v <= high) {
+			return &OptionError{Option: option, Reason: fmt.Sprintf("%v is not between %v and %v", v, low, high)}
+		}
+		return nil
+	}
+	if o.MaxTokens < 0 {
+		return &OptionError{Option: "MaxTokens", Reason: fmt.Sprintf("%d is negative", o.MaxTokens)}
+	}
+	if o.TopK < 0 {
+		return &OptionError{Option: "TopK", Reason: fmt.Sprintf("%d is negative", o.TopK)}
+	}
+	for _, stop := range o.Stop {
+		if stop == "" {
+			return &OptionError{Option: "Stop", Reason: "a stop string is empty"}
+		}
+	}
+	for _, err := range []error{
+		between("Temperature", o.Temperature, 0, 1e6),
+		between("MinP", o.MinP, 0, 1),
+		between("TopP", o.TopP, 0, 1),
+		between("RepetitionPenalty", o.RepetitionPenalty, 0, 1e6),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	if o.Temperature != 0 && o.Temperature < 1e-6 {
+		return &OptionError{Option: "Temperature", Reason: fmt.Sprintf("%v is neither 0 nor at least 0.000001", o.Temperature)}
+	}
+	return nil
+}
+
+// StopReason says why generation ended.
+type StopReason string
+
+const (
+	StopEndToken  StopReason = "end_token"   // the model ended its text or turn
+	StopString    StopReason = "stop_string" // a string of GenerateOptions.Stop appeared
+	StopMaxTokens StopReason = "max_tokens"  // GenerateOptions.MaxTokens were generated
+	StopContext   StopReason = "context"     // the session's context is full
+	StopCanceled  StopReason = "canceled"    // the context.Context ended
+	StopError     StopReason = "error"       // something failed
+	StopBreak     StopReason = "break"       // the loop over Stream was left
+)
+
+// Result is what one generation came to.
+type Result struct {
+	// Text is what was generated, without the token or string that ended it
+	// and without special tokens. Bytes that are no UTF-8 are replaced by
+	// U+FFFD.
+	Text string
+	// Tokens are the ids that were generated, without an end token.
+	Tokens []int
+	// Reason says why generation ended.
+	Reason StopReason
+	// PromptTokens and CompletionTokens count the tokens that were evaluated
+	// before the first one was chosen, and those that were generated. The end
+	// token is one of them.
+	PromptTokens, CompletionTokens int
+	// PromptTime is the time up to the choice of the first token,
+	// CompletionTime the time from then on.
+	PromptTime, CompletionTime time.Duration
+}
+
+// A Token is one generated token.
+type Token struct {
+	// ID is the token's id, or −1 for text that was held back when generation
+	// ended.
+	ID int
+	// Text is the text that became certain with this token: nothing while a
+	// character is incomplete or a stop string possible, and then all that was
+	// held back. The texts of all tokens together are Result.Text.
+	Text string
+
+	session *Session
+	step    uint64
+}
+
+// LogProb returns the logarithm of the probability that the model gave the
+// token: at temperature 1, without filters or penalty. It is to be called in
+// the body of the loop over Stream, before the next token. Where not all logits
+// have been computed it computes them, which takes about half the time of a
+// token. It is NaN where it can no longer be told.
+func (t Token) LogProb() float64 {
+	s := t.session
+	if s == nil || t.ID < 0 || s.steps != t.step || s.cache == nil {
+		return math.NaN()
+	}
+	logits, err := s.allLogits(context.Background())
+	if err != nil {
+		return math.NaN()
+	}
+	p := &s.sampling
+	p.scaled = append(p.scaled[:0], logits...)
+	most, sum := s.model.floatKernels().Softmax(p.scaled, 1)
+	return float64(logits[t.ID]) - float64(most) - portable.Log(float64(sum))
+}
+
+// Generate evaluates prompt after the session's tokens and generates text. An
+// empty session gets the begin-of-text token first, where the vocabulary has
+// one. An empty prompt continues from where the session stands. Special tokens
+// in the prompt are recognised; what a person wrote is better given to a [Chat],
+// or encoded with [tokenizer.PlainText] and appended.
+//
+// The session then holds the prompt and all that was generated, also the token
+// that ended it.
+//
+// Where ctx ends or something fails while tokens are generated, the error comes
+// with the Result so far; the session holds what the Result says and stays
+// usable. Where the prompt cannot be evaluated there is no Result and the
+// session is as before.
+func (s *Session) Generate(ctx context.Context, prompt string, opts GenerateOptions) (*Result, error) {
+	ids, err := s.encodePrompt(prompt)
+	if err != nil {
+		return nil, err
+	}
+	return s.generate(ctx, ids, &opts, func(Token) bool { return true })
+}
+
+// Stream is [Session.Generate] token by token, each as soon as it is chosen.
+// An error is the last element, with the text that was held back. Leaving the
+// loop ends generation; the session then holds the tokens seen. After the loop,
+// [Session.Result] tells the rest.
+func (s *Session) Stream(ctx context.Context, prompt string, opts GenerateOptions) iter.Seq2[Token, error] {
+	return func(yield func(Token, error) bool) {
+		ids, err := s.encodePrompt(prompt)
+		if err != nil {
+			s.result = nil
+			yield(Token{ID: -1}, err)
+			return
+		}
+		s.stream(ctx, ids, &opts, yield)
+	}
+}
+
+func (s *Session) stream(ctx context.Context, ids []int, opts *GenerateOptions, yield func(Token, error) bool) {
+	left := false
+	var last Token
+	_, err := s.generate(ctx, ids, opts, func(t Token) bool {
+		if t.ID < 0 {
+			last = t
+			return true
+		}
+		left = !yield(t, nil)
+		return !left
+	})
+	if !left && (err != nil || last.Text != "") {
+		last.ID = -1
+		yield(last, err)
+	}
+}
+
+// Result returns what the session's last generation came to, nil where there
+// was none or its prompt could not be evaluated.
+func (s *Session) Result() *Result { return s.result }
+
+func (s *Session) encodePrompt(prompt string) ([]int, error) {
+	ids, err := s.model.tokenizer.Encode(prompt)
+	if err != nil {
+		return nil, fmt.Errorf("bitnet: prompt: %w", err)
+	}
+	return s.withBeginOfText(ids), nil
+}
+
+// withBeginOfText puts the begin-of-text token first where the session is empty
+// and it is not there yet.
+func (s *Session) withBeginOfText(ids []int) []int {
+	begin, ok := s.model.tokenizer.BeginOfText()
+	if !ok || len(s.tokens) > 0 || len(ids) > 0 && ids[0] == begin {
+		return ids
+	}
+	return append([]int{begin}, ids...)
+}
+
+func (s *Session) generate(ctx context.Context, prompt []int, o *GenerateOptions, yield func(Token) bool) (*Result, error) {
+	s.result = nil
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	evaluated := s.evaluated
+	if err := s.extend(ctx, prompt); err != nil {
+		return nil, err
+	}
+	r := &Result{PromptTokens: s.evaluated - min(evaluated, s.evaluated)}
+	s.result = r
+	s.sampling.seed(o.Seed)
+	text := assembler{stops: o.Stop}
+	var all strings.Builder
+	var err error
+	var piece []byte
+	for r.Reason == "" {
+		if len(s.tokens) >= s.context {
+			r.Reason = StopContext
+			break
+		}
+		if err = s.extend(ctx, nil); err != nil {
+			break
+		}
+		var id int
+		if id, err = s.choose(ctx, o, len(r.Tokens) > 0); err != nil {
+			break
+		}
+		if r.CompletionTokens == 0 {
+			r.PromptTime = time.Since(start)
+		}
+		r.CompletionTokens++
+		s.tokens = append(s.tokens, id)
+		if s.model.ends(id) {
+			r.Reason = StopEndToken
+			break
+		}
+		r.Tokens = append(r.Tokens, id)
+		if !s.model.tokenizer.IsSpecial(id) {
+			piece = s.model.tokenizer.AppendToken(piece[:0], id)
+			if text.add(piece) {
+				r.Reason = StopString
+			}
+		}
+		if r.Reason == "" && o.MaxTokens > 0 && r.CompletionTokens >= o.MaxTokens {
+			r.Reason = StopMaxTokens
+		}
+		t := Token{ID: id, session: s, step: s.steps}
+		t.Text = text.take(r.Reason != "" || len(s.tokens) >= s.context)
+		all.WriteString(t.Text)
+		if !yield(t) && r.Reason == "" {
+			r.Reason = StopBreak
+		}
+	}
+	if err != nil {
+		r.Reason = StopError
+		if ctx.Err() != nil {
+			r.Reason = StopCanceled
+		}
+	}
+	if r.CompletionTokens == 0 {
+		r.PromptTime = time.Since(start)
+	} else {
+		r.CompletionTime = time.Since(start) - r.PromptTime
+	}
+	if rest := text.take(true); rest != "" {
+		all.WriteString(rest)
+		yield(Token{ID: -1, Text: rest})
+	}
+	r.Text = all.String()
+	return r, err
+}
+
+// ends reports whether a token ends a text or a turn.
+func (m *Model) ends(id int) bool {
+	for _, end := range m.endTokens {
+		if id == end {
+			return true
+		}
+	}
+	return false
+}
+
+// choose returns the next token. mayBuild allows it to make the image of the
+// head, which is kept away from the first token.
+func (s *Session) choose(ctx context.Context, o *GenerateOptions, mayBuild bool) (int, error) {
+	penalty := o.RepetitionPenalty != 0 && o.RepetitionPenalty != 1
+	k := 1
+	if o.Temperature != 0 {
+		k = o.TopK
+	}
+	if k > 0 && !penalty {
+		ids, logits, ok, err := s.largestLogits(ctx, k, mayBuild)
+		if err != nil {
+			return 0, err
+		}
+		if ok {
+			return s.draw(ids, logits, o), nil
+		}
+	}
+	logits, err := s.allLogits(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if penalty {
+		logits = s.sampling.penalize(logits, s.tokens, float32(o.RepetitionPenalty))
+	}
+	return s.draw(nil, logits, o), nil
+}
+
+func (s *Session) draw(ids []int, logits []float32, o *GenerateOptions) int {
+	if o.Temperature == 0 {
+		return largest(ids, logits)
+	}
+	return s.sampling.sample(s.model.floatKernels(), ids, logits, o)
+}
+
+func (m *Model) floatKernels() *kernel.Set { return kernel.Named(m.Kernels()) }
+
+// assembler turns the bytes of tokens into text: whole characters only, and
+// nothing that may yet turn out to be a stop string.
+type assembler struct {
+	stops   []string
+	pending []byte
+	stopped bool
+}
+
+// add takes the bytes of a token and reports whether they complete a stop
+// string. What comes after that is dropped.
+func (a *assembler) add(piece []byte) (stopped bool) {
+	if a.stopped {
+		return true
+	}
+	a.pending = append(a.pending, piece...)
+	end := -1
+	for _, stop := range a.stops {
+		if i := strings.Index(string(a.pending), stop); i >= 0 && (end < 0 || i < end) {
+			end = i
+		}
+	}
+	if end >= 0 {
+		a.pending, a.stopped = a.pending[:end], true
+	}
+	return a.stopped
+}
+
+// take returns the text that is certain; with all, everything that is there.
+func (a *assembler) take(all bool) string {
+	n := len(a.pending)
+	if !all && !a.stopped {
+		for _, stop := range a.stops {
+			for held := min(len(stop)-1, len(a.pending)); held > 0; held-- {
+				if string(a.pending[len(a.pending)-held:]) == stop[:held] {
+					n = min(n, len(a.pending)-held)
+					break
+				}
+			}
+		}
+		// An incomplete character at the end: its first byte is one of the
+		// last three.
+		for i := n - 1; i >= max(n-utf8.UTFMax+1, 0); i-- {
+			if utf8.RuneStart(a.pending[i]) {
+				if !utf8.FullRune(a.pending[i:n]) {
+					n = i
+				}
+				break
+			}
+		}
+	}
+	text := strings.ToValidUTF8(string(a.pending[:n]), "\uFFFD")
+	a.pending = append(a.pending[:0], a.pending[n:]...)
+	return text
+}

@@ -1,0 +1,225 @@
+package bitnet
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/gobitnet/gobitnet/bitnet/gguf"
+	"github.com/gobitnet/gobitnet/bitnet/internal/engine"
+	"github.com/gobitnet/gobitnet/bitnet/internal/kvcache"
+	"github.com/gobitnet/gobitnet/quant"
+	"github.com/gobitnet/gobitnet/tokenizer"
+)
+
+// A Model is an open model file. It does not change, and any number of
+// goroutines may share it; each sequence of tokens is a [Session] of its own.
+//
+// Sessions of one model take turns on its threads, one step (a block of up to
+// 256 tokens of a prompt, or one token of generation) at a time.
+type Model struct {
+	config    Config
+	file      *gguf.File
+	weights   *weights
+	tokenizer *tokenizer.Tokenizer
+	endTokens []int
+	rope      *engine.RoPE
+	engine    *engine.Engine
+	workspace workspace // used by whoever has the engine's turn
+
+	useImage bool
+	image    *engine.Image // made when first needed; used like workspace
+
+	closing sync.Once
+	closed  atomic.Bool
+}
+
+// An Option changes how [Open] opens a model.
+type Option func(*openOptions)
+
+type openOptions struct {
+	threads   int
+	kernels   string
+	noImage   bool
+	tokenizer *tokenizer.Tokenizer
+}
+
+// WithThreads sets how many threads the model computes with. The default, also
+// for 0, is runtime.GOMAXPROCS, which heeds the processor limit of a container.
+// The number of threads changes how long a step takes and nothing else.
+func WithThreads(n int) Option { return func(o *openOptions) { o.threads = n } }
+
+// WithKernels chooses the processor-specific kernels by name instead of the
+// fastest that the processor can run: "generic" for plain Go, "avx2",
+// "avxvnni", "avx512" or "amx" on amd64, "neon" or "dotprod" on arm64. Naming
+// kernels that this processor lacks is an error that wraps
+// [quant.ErrKernels]. Every choice gives the same bits.
+func WithKernels(name string) Option { return func(o *openOptions) { o.kernels = name } }
+
+// WithoutHeadImage does without the 8-bit image of the output head by which
+// greedy and top-k decoding find the few logits that matter; its memory, a byte
+// for each element of the head, is not used, and each token computes every
+// logit. The tokens are the same either way.
+func WithoutHeadImage() Option { return func(o *openOptions) { o.noImage = true } }
+
+// WithTokenizer uses t in place of the vocabulary in the model's file. Its
+// vocabulary must have the size of the model's.
+func WithTokenizer(t *tokenizer.Tokenizer) Option {
+	return func(o *openOptions) { o.tokenizer = t }
+}
+
+// Open opens the GGUF file of a BitNet b1.58 model. The file is mapped, not
+// read: weights are used where they lie, in memory that processes with the
+// same model share. It must not be changed while the model is open. The caller
+// closes the model when done.
+//
+// A file that is no GGUF gives an error that wraps [gguf.ErrFormat]; one that
+// holds another kind of model, or lacks or contradicts something, one that
+// wraps [ErrModel]; an unusable option one that wraps [ErrOption].
+func Open(path string, opts ...Option) (*Model, error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("bitnet: %w", err)
+	}
+	m, err := newModel(f, opts)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+func newModel(f *gguf.File, opts []Option) (*Model, error) {
+	var o openOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	const maxThreads = 1024
+	if o.threads < 0 || o.threads > maxThreads {
+		return nil, &OptionError{Option: "threads", Reason: fmt.Sprintf("%d is not between 0 and %d", o.threads, maxThreads)}
+	}
+	if o.threads == 0 {
+		o.threads = runtime.GOMAXPROCS(0)
+	}
+	kernels := quant.Best()
+	if o.kernels != "" {
+		var err error
+		if kernels, err = quant.Named(o.kernels); err != nil {
+			return nil, &OptionError{Option: "kernels", Err: err}
+		}
+	}
+
+	// The vocabulary is most of the work of opening; it is read alongside.
+	type vocabulary struct {
+		t   *tokenizer.Tokenizer
+		err error
+	}
+	reading := make(chan vocabulary, 1)
+	if o.tokenizer != nil {
+		reading <- vocabulary{t: o.tokenizer}
+	} else {
+		go func() {
+			t, err := tokenizer.FromGGUF(f)
+			reading <- vocabulary{t, err}
+		}()
+	}
+	m := &Model{file: f, useImage: !o.noImage}
+	var err error
+	if m.config, err = readConfig(f); err == nil {
+		m.weights, err = readWeights(f, m.config)
+	}
+	read := <-reading // also after an error: it reads the mapped file
+	if err != nil {
+		return nil, err
+	}
+	if read.err != nil {
+		return nil, fmt.Errorf("bitnet: %w", read.err)
+	}
+	m.tokenizer = read.t
+	if n := m.tokenizer.VocabularySize(); n != m.config.VocabularySize {
+		return nil, &ModelError{Part: "vocabulary", Reason: fmt.Sprintf("has %d tokens where tensor token_embd.weight has %d", n, m.config.VocabularySize)}
+	}
+	if id, ok := m.tokenizer.EndOfText(); ok {
+		m.endTokens = append(m.endTokens, id)
+	}
+	// The published file names only <|end_of_text|>, but the model was trained
+	// to end its turns with this.
+	if id, ok := m.tokenizer.TokenID(endOfTurn); ok {
+		m.endTokens = append(m.endTokens, id)
+	}
+	m.rope = engine.NewRoPE(m.config.HeadSize, m.config.RoPEBase)
+	m.engine = engine.New(o.threads, kernels)
+	return m, nil
+}
+
+// Close waits for the step that is under way, ends the model's threads and
+// gives its memory back. Whatever its sessions are asked afterwards fails with
+// [ErrClosed]. Further calls do nothing.
+func (m *Model) Close() error {
+	var err error
+	m.closing.Do(func() {
+		m.closed.Store(true)
+		m.engine.Pool.Close()
+		err = m.file.Close()
+	})
+	return err
+}
+
+// Config returns what the file says about the model.
+func (m *Model) Config() Config { return m.config }
+
+// Tokenizer returns the model's tokenizer, which stays usable after Close.
+func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tokenizer }
+
+// Kernels returns the name of the kernels that the model runs on, as for
+// [WithKernels].
+func (m *Model) Kernels() string { return m.engine.Kernels().Name() }
+
+// Threads returns how many threads the model computes with.
+func (m *Model) Threads() int { return m.engine.Pool.Threads() }
+
+// KernelCounts returns how often each kernel has been dispatched since the
+// model was opened: "i2s_matvec_avx512" counts the products of one matrix and
+// one token by the AVX-512 kernels, "i2s_matmul_…" those of one matrix and a
+// block of tokens, "rmsnorm_quantize_…" normalized vectors, "attention_…" a
+// token's attention in one block, "head_f16_…" full rows of logits and
+// "head_i8_screen_…" searches for the largest ones.
+func (m *Model) KernelCounts(ctx context.Context) (map[string]uint64, error) {
+	if err := m.acquire(ctx); err != nil {
+		return nil, err
+	}
+	defer m.engine.Pool.Release()
+	return m.engine.Counts(), nil
+}
+
+// acquire waits for a turn on the model's threads.
+func (m *Model) acquire(ctx context.Context) error {
+	if m.closed.Load() {
+		return ErrClosed
+	}
+	if err := m.engine.Pool.Acquire(ctx); err != nil {
+		if m.closed.Load() {
+			return ErrClosed
+		}
+		return err
+	}
+	return nil
+}
+
+// releaseHead hands back the memory of a stretch of the output head.
+func (m *Model) releaseHead(rows []uint16) {
+	data := m.weights.headTensor.Data
+	if len(rows) == 0 || len(data) == 0 || unsafe.Pointer(&data[0]) != unsafe.Pointer(&m.weights.head[0]) {
+		return // the head is a copy, not the mapped file
+	}
+	start := int(uintptr(unsafe.Pointer(&rows[0])) - uintptr(unsafe.Pointer(&data[0])))
+	m.file.Release(data[start : start+2*len(rows)])
+}
+
+// cacheShape returns the shape of a session's KV cache.
+func (m *Model) cacheShape(half bool) kvcache.Shape {
+	return kvcache.Shape{Layers: m.config.Blocks, Heads: m.config.KVHeads, HeadSize: m.config.HeadSize, Half: half}
+}

@@ -1,0 +1,110 @@
+package bitnet
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/gobitnet/gobitnet/quant"
+)
+
+// reference returns the path of a reference model, its token sequence and the
+// recorded logits after each token.
+func reference(t testing.TB, name, logits string) (model string, ids []int, rows [][]float32) {
+	t.Helper()
+	dir := filepath.Join("..", "testdata", "reference", name)
+	text, err := os.ReadFile(filepath.Join(dir, "ids.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range strings.Fields(string(text)) {
+		id, err := strconv.Atoi(field)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, logits))
+	if err != nil {
+		t.Fatal(err)
+	}
+	width := len(data) / 4 / len(ids)
+	for range ids {
+		row := make([]float32, width)
+		for i := range row {
+			row[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+		}
+		rows, data = append(rows, row), data[4*width:]
+	}
+	return filepath.Join(dir, "model.gguf"), ids, rows
+}
+
+func cosine(a, b []float32) float64 {
+	var ab, aa, bb float64
+	for i, v := range a {
+		ab += float64(v) * float64(b[i])
+		aa += float64(v) * float64(v)
+		bb += float64(b[i]) * float64(b[i])
+	}
+	return ab / math.Sqrt(aa*bb)
+}
+
+func openModel(t testing.TB, path string, opts ...Option) *Model {
+	t.Helper()
+	m, err := Open(path, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+func newSession(t testing.TB, m *Model, opts ...SessionOption) *Session {
+	t.Helper()
+	s, err := m.NewSession(opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// TestReference holds the logits against a double-precision yardstick, with
+// every kernel set.
+func TestReference(t *testing.T) {
+	ctx := context.Background()
+	for _, k := range quant.Available() {
+		for _, name := range []string{"tiny", "micro-untied"} {
+			path, ids, exact := reference(t, name, "exact.f32")
+			for _, c := range []struct {
+				cache string
+				opts  []SessionOption
+				least float64
+			}{
+				{"float32", []SessionOption{WithFloat32Cache()}, 0.9999},
+				{"float16", nil, 0.998},
+			} {
+				t.Run(k.Name()+"/"+name+"/"+c.cache, func(t *testing.T) {
+					s := newSession(t, openModel(t, path, WithKernels(k.Name())), c.opts...)
+					worst := 1.0
+					for i, id := range ids {
+						logits, err := s.Append(ctx, []int{id})
+						if err != nil {
+							t.Fatal(err)
+						}
+						worst = min(worst, cosine(logits, exact[i]))
+					}
+					t.Logf("smallest cosine %.6f", worst)
+					if !(worst >= c.least) {
+						t.Errorf("smallest cosine %.6f, want at least %v", worst, c.least)
+					}
+				})
+			}
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package bitnet
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"unsafe"
+
+	"github.com/gobitnet/gobitnet/bitnet/gguf"
+	"github.com/gobitnet/gobitnet/quant"
+)
+
+// weights are the tensors of a model, under their names in the file. Matrices
+// and the float16 tables lie in the mapped file; norms are copies.
+type weights struct {
+	embedding  []uint16 // token_embd.weight [vocabulary][width]
+	head       []uint16 // output.weight, or the embedding
+	headTensor gguf.Tensor
+	outputNorm []float32
+	blocks     []block
+}
+
+type block struct {
+	attnNorm, attnSubNorm, ffnNorm, ffnSubNorm []float32
+	q, k, v, output, gate, up, down            quant.Matrix
+}
+
+func readWeights(f *gguf.File, c Config) (*weights, error) {
+	r := tensorReader{file: f}
+	width, inner, kv := c.EmbeddingLength, c.FeedForwardLength, c.KVHeads*c.HeadSize
+	w := &weights{
+		embedding:  r.half("token_embd.weight", width, c.VocabularySize),
+		outputNorm: r.vector("output_norm.weight", width),
+	}
+	w.head = w.embedding
+	w.headTensor, _ = f.Tensor("token_embd.weight")
+	if !c.TiedHead {
+		w.head = r.half("output.weight", width, c.VocabularySize)
+		w.headTensor, _ = f.Tensor("output.weight")
+	}
+	for i := 0; i < c.Blocks && r.err == nil; i++ {
+		name := fmt.Sprintf("blk.%d.", i)
+		w.blocks = append(w.blocks, block{
+			attnNorm:    r.vector(name+"attn_norm.weight", width),
+			q:           r.ternary(name+"attn_q.weight", width, width),
+			k:           r.ternary(name+"attn_k.weight", width, kv),
+			v:           r.ternary(name+"attn_v.weight", width, kv),
+			attnSubNorm: r.vector(name+"attn_sub_norm.weight", width),
+			output:      r.ternary(name+"attn_output.weight", width, width),
+			ffnNorm:     r.vector(name+"ffn_norm.weight", width),
+			gate:        r.ternary(name+"ffn_gate.weight", width, inner),
+			up:          r.ternary(name+"ffn_up.weight", width, inner),
+			ffnSubNorm:  r.vector(name+"ffn_sub_norm.weight", inner),
+			down:        r.ternary(name+"ffn_down.weight", inner, width),
+		})
+	}
+	return w, r.err
+}
+
+// tensorReader keeps the first error, so that reading many tensors reads well.
+type tensorReader struct {
+	file *gguf.File
+	err  error
+}
+
+func (r *tensorReader) fail(name, format string, args ...any) {
+	if r.err == nil {
+		r.err = &ModelError{Part: "tensor " + name, Reason: fmt.Sprintf(format, args...)}
+	}
+}
+
+// tensor returns the bytes of a tensor of exactly this type and shape.
+func (r *tensorReader) tensor(name string, kind gguf.TensorType, dims ...int) []byte {
+	if r.err != nil {
+		return nil
+	}
+	t, ok := r.file.Tensor(name)
+	if !ok {
+		r.fail(name, "is missing")
+		return nil
+	}
+	if t.Type != kind {
+		r.fail(name, "is of type %v, not %v", t.Type, kind)
+		return nil
+	}
+	same := len(t.Dims) == len(dims)
+	for i := 0; same && i < len(dims); i++ {
+		same = t.Dims[i] == dims[i]
+	}
+	if !same {
+		r.fail(name, "has the shape %v where the metadata says %v", t.Dims, dims)
+		return nil
+	}
+	return t.Data
+}
+
+func (r *tensorReader) vector(name string, n int) []float32 {
+	data := r.tensor(name, gguf.F32, n)
+	if data == nil {
+		return nil
+	}
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+		if x[i]-x[i] != 0 {
+			r.fail(name, "element %d is %v", i, x[i])
+			return nil
+		}
+	}
+	return x
+}
+
+func (r *tensorReader) half(name string, columns, rows int) []uint16 {
+	data := r.tensor(name, gguf.F16, columns, rows)
+	if len(data) == 0 {
+		return nil
+	}
+	littleEndian := binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+	if littleEndian && uintptr(unsafe.Pointer(&data[0]))%2 == 0 {
+		return unsafe.Slice((*uint16)(unsafe.Pointer(&data[0])), len(data)/2)
+	}
+	x := make([]uint16, len(data)/2)
+	for i := range x {
+		x[i] = binary.LittleEndian.Uint16(data[2*i:])
+	}
+	return x
+}
+
+func (r *tensorReader) ternary(name string, columns, rows int) quant.Matrix {
+	data := r.tensor(name, gguf.I2S, columns, rows)
+	if r.err != nil {
+		return quant.Matrix{}
+	}
+	m, err := quant.NewMatrix(rows, columns, data)
+	if err != nil {
+		r.err = &ModelError{Part: "tensor " + name, Err: err}
+	}
+	return m
+}
