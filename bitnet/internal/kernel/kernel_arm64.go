@@ -2,9 +2,16 @@
 
 package kernel
 
-// processorSets returns what this processor can run, fastest first.
-func processorSets() []*Set { return nil }
+// processorSets returns what this processor can run, fastest first: all have
+// NEON.
+func processorSets() []*Set { return []*Set{&neon} }
 
 // companion names the set that needs nothing beyond what the integer kernels
 // of that name need.
-func companion(string) string { return "generic" }
+func companion(quantKernels string) string {
+	switch quantKernels {
+	case "dotprod", "neon":
+		return neon.Name
+	}
+	return generic.Name
+}

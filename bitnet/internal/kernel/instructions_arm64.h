@@ -1,0 +1,55 @@
+// Instructions that the Go assembler does not know. Operands are register
+// numbers in the order of the Go assembler: m and n are the sources, d is the
+// destination. The line above each macro is the instruction as Arm writes it;
+// TestInstructions has it assembled and compares the words.
+
+// fadd vD.4s, vN.4s, vM.4s
+#define FADD(m, n, d) WORD $(0x4e20d400 | (m)<<16 | (n)<<5 | (d))
+
+// fsub vD.4s, vN.4s, vM.4s
+#define FSUB(m, n, d) WORD $(0x4ea0d400 | (m)<<16 | (n)<<5 | (d))
+
+// fmul vD.4s, vN.4s, vM.4s
+#define FMUL(m, n, d) WORD $(0x6e20dc00 | (m)<<16 | (n)<<5 | (d))
+
+// faddp vD.4s, vN.4s, vM.4s
+#define FADDP(m, n, d) WORD $(0x6e20d400 | (m)<<16 | (n)<<5 | (d))
+
+// fmla vD.4s, vN.4s, vM.s[I]
+#define FMLA_ELEMENT(i, m, n, d) WORD $(0x4f801000 | ((i)&1)<<21 | ((i)>>1)<<11 | (m)<<16 | (n)<<5 | (d))
+
+// fcmgt vD.4s, vN.4s, vM.4s
+#define FCMGT(m, n, d) WORD $(0x6ea0e400 | (m)<<16 | (n)<<5 | (d))
+
+// fcmgt vD.4s, vN.4s, #0.0
+#define FCMGT_ZERO(n, d) WORD $(0x4ea0c800 | (n)<<5 | (d))
+
+// fcmge vD.4s, vN.4s, vM.4s
+#define FCMGE(m, n, d) WORD $(0x6e20e400 | (m)<<16 | (n)<<5 | (d))
+
+// fmaxv sD, vN.4s
+#define FMAXV(n, d) WORD $(0x6e30f800 | (n)<<5 | (d))
+
+// fcvtl vD.4s, vN.4h
+#define FCVTL(n, d) WORD $(0x0e217800 | (n)<<5 | (d))
+
+// fcvtl2 vD.4s, vN.8h
+#define FCVTL2(n, d) WORD $(0x4e217800 | (n)<<5 | (d))
+
+// fcvtn vD.4h, vN.4s
+#define FCVTN(n, d) WORD $(0x0e216800 | (n)<<5 | (d))
+
+// fcvtn2 vD.8h, vN.4s
+#define FCVTN2(n, d) WORD $(0x4e216800 | (n)<<5 | (d))
+
+// sxtl vD.8h, vN.8b
+#define SXTL(n, d) WORD $(0x0f08a400 | (n)<<5 | (d))
+
+// sxtl2 vD.8h, vN.16b
+#define SXTL2(n, d) WORD $(0x4f08a400 | (n)<<5 | (d))
+
+// smlal vD.4s, vN.4h, vM.4h
+#define SMLAL_H(m, n, d) WORD $(0x0e608000 | (m)<<16 | (n)<<5 | (d))
+
+// smlal2 vD.4s, vN.8h, vM.8h
+#define SMLAL2_H(m, n, d) WORD $(0x4e608000 | (m)<<16 | (n)<<5 | (d))
