@@ -1,0 +1,3 @@
+module emulate
+
+go 1.25.0
