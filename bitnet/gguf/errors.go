@@ -14,7 +14,8 @@ var (
 	ErrMissing = errors.New("key is missing")
 
 	// ErrType is wrapped by a [*KeyError] when the value is of another type
-	// than the one asked for, or does not fit into it.
+	// than the one asked for, or does not fit into it: a negative number where
+	// none may be, a text that is not valid UTF-8.
 	ErrType = errors.New("value has another type")
 )
 

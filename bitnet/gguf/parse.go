@@ -29,9 +29,9 @@ const (
 	minInfoBytes = 8 + 4 + 4 + 8 // name length, dimension count, type, offset
 )
 
-// Parse parses a GGUF file that lies in memory. The result and everything it
-// hands out are views into data, which must not change as long as they are in
-// use. What is wrong with the contents is a [*FormatError].
+// Parse parses a GGUF file that lies in memory. The result refers to data, which
+// must not change as long as the File, its values or its views are in use. What
+// is wrong with the contents is a [*FormatError].
 func Parse(data []byte) (*File, error) {
 	p := &parser{data: data}
 	f := &File{data: data, alignment: DefaultAlignment}
@@ -358,7 +358,7 @@ func (p *parser) tensors(f *File, tensorCount int) error {
 		}
 		room := max(0, int64(len(p.data))-dataStart) // for all tensors
 		if t.Offset >= room || size > room-t.Offset {
-			return fail("begins at byte %d of the data and has %d bytes, beyond the end of the file; it is cut off or damaged, fetch it again", t.Offset, size)
+			return fail("has offset %d and needs at least %d bytes where the file has %d for all tensors; it is cut off or damaged, fetch it again", t.Offset, max(1, size), room)
 		}
 		t.Offset += dataStart
 		ends[i] = t.Offset
@@ -428,7 +428,7 @@ func (p *parser) tensor(i int) (Tensor, error) {
 		return Tensor{}, err
 	}
 	if offset > math.MaxInt64 {
-		return fail("has offset %d, beyond the end of the file", offset)
+		return fail("has offset %d, above the largest signed 64-bit number", offset)
 	}
 	return Tensor{Name: name, Dims: dims, Type: TensorType(typ), Offset: int64(offset)}, nil
 }

@@ -246,15 +246,15 @@ func TestHostileFiles(t *testing.T) {
 		{"product 2^120", one.tensor("t", I8, 0, 1<<30, 1<<30, 1<<30, 1<<30).zeros(64), `tensor "t"`, 24, "product"},
 		{"product 2^64 of unknown type", one.tensor("t", 999, 0, 1<<30, 1<<30, 16).zeros(64), `tensor "t"`, 24, "product"},
 		{"2^63 bytes", one.tensor("t", F32, 0, 1<<30, 1<<30, 2).zeros(64), `tensor "t"`, 24, "64-bit"},
-		{"2^62 weights", one.tensor("t", I2S, 0, 1<<30, 1<<30, 4).zeros(64), `tensor "t"`, 24, "beyond the end"},
+		{"2^62 weights", one.tensor("t", I2S, 0, 1<<30, 1<<30, 4).zeros(64), `tensor "t"`, 24, "for all tensors"},
 		{"100 weights", one.tensor("t", I2S, 0, 50, 2).zeros(128), `tensor "t"`, 24, "multiple of 128"},
 		{"half a block", one.tensor("t", Q4_0, 0, 16, 2).zeros(128), `tensor "t"`, 24, "multiple of 32"},
-		{"offset 2^63", one.tensor("t", I8, huge, 1).zeros(64), `tensor "t"`, 24, "beyond the end"},
-		{"offset 2^63-32", one.tensor("t", I8, huge-32, 1).zeros(64), `tensor "t"`, 24, "beyond the end"},
-		{"offset at the end", one.tensor("t", I8, 64, 1).pad(32).zeros(64), `tensor "t"`, 24, "beyond the end"},
-		{"end beyond the end", one.tensor("t", I8, 32, 33).pad(32).zeros(64), `tensor "t"`, 24, "beyond the end"},
-		{"unknown type at the end", one.tensor("t", 999, 64, 1).pad(32).zeros(64), `tensor "t"`, 24, "beyond the end"},
-		{"no data at all", one.tensor("t", I8, 0, 1), `tensor "t"`, 24, "beyond the end"},
+		{"offset 2^63", one.tensor("t", I8, huge, 1).zeros(64), `tensor "t"`, 24, "above the largest"},
+		{"offset 2^63-32", one.tensor("t", I8, huge-32, 1).zeros(64), `tensor "t"`, 24, "for all tensors"},
+		{"offset at the end", one.tensor("t", I8, 64, 1).pad(32).zeros(64), `tensor "t"`, 24, "for all tensors"},
+		{"end beyond the end", one.tensor("t", I8, 32, 33).pad(32).zeros(64), `tensor "t"`, 24, "for all tensors"},
+		{"unknown type at the end", one.tensor("t", 999, 64, 1).pad(32).zeros(64), `tensor "t"`, 24, "for all tensors"},
+		{"no data at all", one.tensor("t", I8, 0, 1), `tensor "t"`, 24, "for all tensors"},
 		{"misaligned", one.tensor("t", I8, 16, 1).zeros(128), `tensor "t"`, 24, "alignment"},
 		{"overlap", header(3, 2, 0).tensor("a", I8, 32, 32).tensor("b", I8, 0, 33).pad(32).zeros(64), `tensor "a"`, 24, `overlaps tensor "b"`},
 		{"same place", header(3, 2, 0).tensor("a", I8, 0, 1).tensor("b", I8, 0, 1).pad(32).zeros(64), `tensor "b"`, 57, `overlaps tensor "a"`},
@@ -577,4 +577,39 @@ func TestTensorTypeSizes(t *testing.T) {
 			t.Errorf("type %d of unknown size is called %q, without its number", typ, typ)
 		}
 	}
+}
+
+// A vocabulary of the size of the published models: 128,256 tokens and 280,147
+// merges.
+func BenchmarkParse(b *testing.B) {
+	r := header(3, 0, 2)
+	for name, n := range map[string]int{"tokens": 128_256, "merges": 280_147} {
+		r = r.key(name, Array).u32(uint32(String)).u64(uint64(n))
+		for range n {
+			r = r.str("Ġt oken")
+		}
+	}
+	b.Run("Parse", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := Parse(r); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	f, err := Parse(r)
+	if err != nil {
+		b.Fatal(err)
+	}
+	merges, _ := f.Value("merges")
+	b.Run("Strings", func(b *testing.B) {
+		for b.Loop() {
+			total := 0
+			for _, text := range merges.Strings() {
+				total += len(text)
+			}
+			if total != merges.Len()*len("Ġt oken") {
+				b.Fatal(total)
+			}
+		}
+	})
 }

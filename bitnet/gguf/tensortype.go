@@ -10,8 +10,8 @@ import (
 // of the ggml library; files may hold others, which are named by their number.
 type TensorType uint32
 
-// The tensor types. A K or IQ type stores blocks of 256 elements, most others
-// blocks of 32; F and I types store each element by itself.
+// The tensor types. Those named F, BF or I and a number of bits store each
+// element by itself; the others store blocks of 32, 128 or 256 elements.
 const (
 	F32     TensorType = 0
 	F16     TensorType = 1
