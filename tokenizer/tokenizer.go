@@ -1,0 +1,165 @@
+package tokenizer
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/gobitnet/gobitnet/bitnet/gguf"
+)
+
+// Tokenizer turns text into the token ids of one vocabulary, and back. It
+// never changes, and any number of goroutines may use it at once.
+type Tokenizer struct {
+	vocabulary *vocabulary
+	merges     *mergeTable
+	// wholePieces says that a piece that is a token needs no merging.
+	wholePieces bool
+
+	// found are the searches for added tokens, one after the other, and
+	// foundPlain those without special tokens.
+	found, foundPlain []*addedTokens
+
+	beginOfText, endOfText int // -1 for none
+	addsBeginOfText        bool
+}
+
+// none stands for a token that the vocabulary does not have.
+const none = -1
+
+// maxJSONBytes is the size up to which Open reads a tokenizer.json, which has
+// to be in memory as a whole. Published ones have up to some 30 MB.
+const maxJSONBytes = 256 << 20
+
+// Open reads the vocabulary of a file: a GGUF, of which only the metadata is
+// looked at, or a Hugging Face tokenizer.json. Which one it is, is told by the
+// contents.
+//
+// Errors of the file system and of GGUF parsing ([gguf.ErrFormat]) come as
+// they are, with the path; all others are a [VocabularyError].
+func Open(path string) (*Tokenizer, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	defer file.Close()
+
+	start := make([]byte, 256)
+	n, err := io.ReadFull(file, start)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	start = start[:n]
+
+	var t *Tokenizer
+	switch {
+	case bytes.HasPrefix(start, []byte(gguf.Magic)):
+		t, err = openGGUF(path)
+	case bytes.HasPrefix(bytes.TrimLeft(start, " \t\r\n"), []byte("{")):
+		t, err = readJSON(io.MultiReader(bytes.NewReader(start), file))
+	default:
+		err = unsupported("file", none, "is neither a GGUF nor a tokenizer.json; give one of these")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}
+
+func openGGUF(path string) (*Tokenizer, error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return FromGGUF(f)
+}
+
+func readJSON(r io.Reader) (*Tokenizer, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxJSONBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxJSONBytes {
+		return nil, unsupported("file", none, "has more than %d bytes, too many for a tokenizer.json", maxJSONBytes)
+	}
+	return fromJSON(data)
+}
+
+// Decode returns the text of tokens, special ones as they are written. An id
+// that the vocabulary does not have gives nothing.
+//
+// A token need not end where a character does: a part of a token sequence may
+// decode to a string that starts or ends within a UTF-8 character. All tokens
+// of a text together give the text exactly.
+func (t *Tokenizer) Decode(ids []int) string {
+	size := 0
+	for _, id := range ids {
+		if t.has(id) {
+			size += len(t.vocabulary.token(uint32(id)))
+		}
+	}
+	var text strings.Builder
+	text.Grow(size)
+	for _, id := range ids {
+		if t.has(id) {
+			text.Write(t.vocabulary.token(uint32(id)))
+		}
+	}
+	return text.String()
+}
+
+// AppendToken appends the bytes of one token to dst and returns the extended
+// slice; it appends nothing for an id that the vocabulary does not have. The
+// bytes may be a part of a UTF-8 character.
+func (t *Tokenizer) AppendToken(dst []byte, id int) []byte {
+	if !t.has(id) {
+		return dst
+	}
+	return append(dst, t.vocabulary.token(uint32(id))...)
+}
+
+func (t *Tokenizer) has(id int) bool { return 0 <= id && id < t.vocabulary.size() }
+
+// VocabularySize returns the number of tokens. Ids run from 0 to one below it.
+func (t *Tokenizer) VocabularySize() int { return t.vocabulary.size() }
+
+// TokenID returns the id of the token with exactly this text, special tokens
+// included, and whether there is one that Encode can give.
+func (t *Tokenizer) TokenID(text string) (id int, ok bool) {
+	for _, search := range t.found {
+		if id, ok := search.find(text); ok {
+			return int(id), true
+		}
+	}
+	if id, ok := t.vocabulary.findText(text); ok {
+		return int(id), true
+	}
+	return 0, false
+}
+
+// IsSpecial reports whether a token is a special one: a mark such as
+// begin-of-text or end-of-turn that no plain text contains.
+func (t *Tokenizer) IsSpecial(id int) bool {
+	return t.has(id) && t.vocabulary.kinds[id] == special
+}
+
+// BeginOfText returns the token that starts every sequence, and whether the
+// vocabulary names one.
+func (t *Tokenizer) BeginOfText() (id int, ok bool) {
+	return max(t.beginOfText, 0), t.beginOfText != none
+}
+
+// EndOfText returns the token that ends a sequence, and whether the vocabulary
+// names one. A tokenizer.json has no place for it; there it is the special
+// token <|end_of_text|>.
+func (t *Tokenizer) EndOfText() (id int, ok bool) {
+	return max(t.endOfText, 0), t.endOfText != none
+}
+
+// AddsBeginOfText reports whether the model wants begin-of-text before every
+// sequence. Encode adds it only when it is told to, with [AddBeginOfText].
+func (t *Tokenizer) AddsBeginOfText() bool { return t.addsBeginOfText }

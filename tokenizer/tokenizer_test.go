@@ -1,0 +1,305 @@
+package tokenizer
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gobitnet/gobitnet/bitnet/gguf"
+	"github.com/google/go-cmp/cmp"
+)
+
+type goldenCase struct {
+	Text string
+	IDs  []int
+}
+
+func golden(t testing.TB) (cases []goldenCase) {
+	t.Helper()
+	file, err := os.Open(testdata + "golden.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var c goldenCase
+		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
+			t.Fatal(err)
+		}
+		cases = append(cases, c)
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if len(cases) != 466 {
+		t.Fatalf("golden.jsonl has %d cases, want 466", len(cases))
+	}
+	return cases
+}
+
+func TestGolden(t *testing.T) {
+	for _, form := range []struct {
+		name string
+		data []byte
+	}{
+		{"GGUF", llama3GGUF()},
+		{"tokenizer.json", llama3JSON()},
+	} {
+		t.Run(form.name, func(t *testing.T) {
+			tokenizer, err := openBytes(t, form.data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range golden(t) {
+				got, err := tokenizer.Encode(c.Text)
+				if err != nil {
+					t.Errorf("Encode(%.60q): %v", c.Text, err)
+					continue
+				}
+				if diff := cmp.Diff(c.IDs, got); diff != "" {
+					t.Errorf("Encode(%.60q) (-want +got):\n%s", c.Text, diff)
+				}
+				if text := tokenizer.Decode(c.IDs); text != c.Text {
+					t.Errorf("Decode of %.60q gives %.60q", c.Text, text)
+				}
+			}
+			if got := tokenizer.VocabularySize(); got != 128_256 {
+				t.Errorf("VocabularySize() = %d, want 128256", got)
+			}
+			if id, ok := tokenizer.BeginOfText(); id != llama3BeginOfText || !ok {
+				t.Errorf("BeginOfText() = %d, %t", id, ok)
+			}
+			if id, ok := tokenizer.EndOfText(); id != llama3EndOfText || !ok {
+				t.Errorf("EndOfText() = %d, %t", id, ok)
+			}
+			if !tokenizer.AddsBeginOfText() {
+				t.Error("AddsBeginOfText() = false")
+			}
+		})
+	}
+}
+
+func TestTokens(t *testing.T) {
+	tokenizer := llama3Tokenizer()
+	for id, want := range llama3Ranks() {
+		if got := string(tokenizer.AppendToken(nil, id)); got != want {
+			t.Fatalf("token %d is %q, want %q", id, got, want)
+		}
+		if got, ok := tokenizer.TokenID(want); got != id || !ok {
+			t.Fatalf("TokenID(%q) = %d, %t, want %d", want, got, ok, id)
+		}
+		if tokenizer.IsSpecial(id) {
+			t.Fatalf("token %d, %q, is special", id, want)
+		}
+	}
+	if id, ok := tokenizer.TokenID("<|eot_id|>"); id != llama3EndOfTurn || !ok {
+		t.Errorf("TokenID(<|eot_id|>) = %d, %t", id, ok)
+	}
+	if !tokenizer.IsSpecial(llama3EndOfTurn) {
+		t.Error("<|eot_id|> is not special")
+	}
+	if id, ok := tokenizer.TokenID("no such token"); ok {
+		t.Errorf("TokenID(no such token) = %d", id)
+	}
+	if got := string(tokenizer.AppendToken([]byte("a"), llama3EndOfTurn)); got != "a<|eot_id|>" {
+		t.Errorf("AppendToken(a, <|eot_id|>) = %q", got)
+	}
+}
+
+func TestUnknownIDs(t *testing.T) {
+	tokenizer := llama3Tokenizer()
+	for _, id := range []int{-1, 128_256, 1 << 30, -1 << 31} {
+		if text := tokenizer.Decode([]int{9906, id, 1917}); text != "Hello world" {
+			t.Errorf("Decode with the id %d = %q", id, text)
+		}
+		if token := tokenizer.AppendToken(nil, id); token != nil {
+			t.Errorf("AppendToken of %d = %q", id, token)
+		}
+		if tokenizer.IsSpecial(id) {
+			t.Errorf("IsSpecial(%d)", id)
+		}
+	}
+	if text := tokenizer.Decode(nil); text != "" {
+		t.Errorf("Decode(nil) = %q", text)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	tokenizer := llama3Tokenizer()
+	const text = "Hi<|eot_id|>"
+	plain, err := tokenizer.Encode("<|")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name    string
+		options []EncodeOption
+		check   func(ids []int) bool
+	}{
+		{"none", nil, func(ids []int) bool { return slices.Equal(ids, []int{13347, llama3EndOfTurn}) }},
+		{"begin of text", []EncodeOption{AddBeginOfText()}, func(ids []int) bool {
+			return slices.Equal(ids, []int{llama3BeginOfText, 13347, llama3EndOfTurn})
+		}},
+		{"plain", []EncodeOption{PlainText()}, func(ids []int) bool {
+			return ids[0] == 13347 && ids[1] == plain[0] && !slices.ContainsFunc(ids, tokenizer.IsSpecial)
+		}},
+		{"both", []EncodeOption{PlainText(), AddBeginOfText()}, func(ids []int) bool {
+			return ids[0] == llama3BeginOfText && !slices.ContainsFunc(ids[1:], tokenizer.IsSpecial)
+		}},
+	} {
+		ids, err := tokenizer.Encode(text, test.options...)
+		if err != nil || !test.check(ids) {
+			t.Errorf("%s: Encode(%q) = %v, %v", test.name, text, ids, err)
+		}
+		if got := strings.TrimPrefix(tokenizer.Decode(ids), "<|begin_of_text|>"); got != text {
+			t.Errorf("%s: decodes to %q", test.name, got)
+		}
+	}
+}
+
+func TestInvalidUTF8(t *testing.T) {
+	tokenizer := llama3Tokenizer()
+	for _, test := range []struct {
+		text   string
+		offset int
+	}{
+		{"\xff", 0},
+		{"abc\xe2\x82", 3},
+		{"é\uFFFD\xc0\x80", 5},
+		{"\xed\xa0\x80", 0}, // half of a surrogate pair
+		{strings.Repeat("x", 1000) + "\x80 y", 1000},
+	} {
+		ids, err := tokenizer.Encode(test.text)
+		var detail *TextError
+		if !errors.As(err, &detail) || detail.Offset != test.offset || ids != nil {
+			t.Errorf("Encode(%.20q) = %v, %v, want a TextError at %d", test.text, ids, err, test.offset)
+		}
+	}
+}
+
+// TestMegabytes fails by never ending if merging takes time that grows with
+// the square of a piece's length.
+func TestMegabytes(t *testing.T) {
+	tokenizer := llama3Tokenizer()
+	for _, unit := range []string{"a", " ", "<|"} {
+		text := strings.Repeat(unit, 1<<20/len(unit))
+		ids, err := tokenizer.Encode(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tokenizer.Decode(ids); got != text {
+			t.Errorf("a megabyte of %q does not decode to itself", unit)
+		}
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	tokenizer := llama3Tokenizer()
+	cases := golden(t)
+	var wait sync.WaitGroup
+	for worker := range 4 {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			for i := range cases {
+				c := cases[(i+worker*100)%len(cases)]
+				ids, err := tokenizer.Encode(c.Text)
+				if err != nil || !slices.Equal(ids, c.IDs) || tokenizer.Decode(ids) != c.Text {
+					t.Errorf("Encode(%.60q) = %v, %v", c.Text, ids, err)
+				}
+			}
+		}()
+	}
+	wait.Wait()
+}
+
+// TestMemory keeps the promise that a vocabulary of Llama 3's size does not
+// count beside a model.
+func TestMemory(t *testing.T) {
+	const limit = 12 << 20
+	file, err := gguf.Parse(llama3GGUF())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	tokenizer, err := FromGGUF(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if kept := int64(after.HeapAlloc) - int64(before.HeapAlloc); kept > limit {
+		t.Errorf("the tokenizer keeps %d bytes, want at most %d", kept, limit)
+	}
+	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > limit {
+		t.Errorf("FromGGUF allocates %d bytes, want at most %d", allocated, limit)
+	}
+	runtime.KeepAlive(tokenizer)
+}
+
+func TestOpenErrors(t *testing.T) {
+	_, err := Open(filepath.Join(t.TempDir(), "missing"))
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Open of a missing file: %v", err)
+	}
+	for _, contents := range []string{"", "IQ== 0\n", "\x0a\x0b<unk>"} {
+		_, err := openBytes(t, []byte(contents))
+		if !errors.Is(err, ErrVocabulary) || !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("Open of a file with %q: %v", contents, err)
+		}
+	}
+	for _, length := range []int{4, 20, 100, len(llama3GGUF()) / 2, len(llama3GGUF()) - 100} {
+		_, err := openBytes(t, llama3GGUF()[:length])
+		if !errors.Is(err, gguf.ErrFormat) {
+			t.Errorf("Open of a GGUF cut off after %d bytes: %v", length, err)
+		}
+	}
+}
+
+// FuzzEncode checks that every text decodes to itself and that its tokens are
+// those of the plain algorithm.
+func FuzzEncode(f *testing.F) {
+	for _, c := range golden(f) {
+		if len(c.Text) < 200 {
+			f.Add(c.Text)
+		}
+	}
+	f.Add("\xff")
+	f.Add(strings.Repeat("ab", 200))
+	tokenizer := llama3Tokenizer()
+	plain := llama3Reference()
+	f.Fuzz(func(t *testing.T, text string) {
+		ids, err := tokenizer.Encode(text)
+		if valid := strings.ToValidUTF8(text, "?") == text; !valid {
+			var detail *TextError
+			if !errors.As(err, &detail) || strings.ToValidUTF8(text[:detail.Offset], "?") != text[:detail.Offset] {
+				t.Fatalf("Encode(%q) = %v, %v", text, ids, err)
+			}
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tokenizer.Decode(ids); got != text {
+			t.Errorf("Encode and Decode make %q of %q", got, text)
+		}
+		if ids, err = tokenizer.Encode(text, PlainText()); err != nil {
+			t.Fatal(err)
+		}
+		if want := plain.encode(text); !slices.Equal(ids, want) {
+			t.Errorf("Encode(%q) = %v, want %v", text, ids, want)
+		}
+	})
+}
