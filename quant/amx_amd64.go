@@ -13,7 +13,7 @@ var amx = Kernels{
 	codeDots:    codeDotsAVX512,
 	tileRows:    tileRowsAMX,
 	panelTokens: panelTokensAMX,
-	minPanel:    8,
+	minPanel:    8, // unpacking takes as long as codeDots for four tokens
 	packPanel:   packPanelAMX,
 	unpackTile:  unpackTileAVX512,
 	mulTile:     mulTileAMX,
@@ -46,19 +46,25 @@ func hasAMX() bool {
 
 func packPanelAMX(panel, q []int8, cols int) {
 	tokens := len(q) / cols
-	for token := range panelTokensAMX {
-		group := panel[token/groupTokensAMX*groupTokensAMX*cols:][:groupTokensAMX*cols]
-		row := token % groupTokensAMX * stepAMX
-		for i := 0; i < cols; i += stepAMX {
-			register := (*[stepAMX]int8)(group[i*groupTokensAMX+row:])
-			if token < tokens {
-				*register = [stepAMX]int8(q[token*cols+i:])
-			} else {
-				*register = [stepAMX]int8{}
+	for first := 0; first < panelTokensAMX; first += groupTokensAMX {
+		group := panel[first*cols : (first+groupTokensAMX)*cols]
+		if tokens-first >= groupTokensAMX {
+			packGroupAMX(&group[0], &q[first*cols], cols)
+			continue
+		}
+		clear(group)
+		for token := first; token < tokens; token++ {
+			for i := 0; i < cols; i += stepAMX {
+				copy(group[i*groupTokensAMX+(token-first)*stepAMX:], q[token*cols+i:][:stepAMX])
 			}
 		}
 	}
 }
+
+// packGroupAMX packs groupTokensAMX tokens of cols activations each.
+//
+//go:noescape
+func packGroupAMX(group, q *int8, cols int)
 
 //go:noescape
 func mulTileAMX(sums []int32, tile []byte, panel []int8, cols int)

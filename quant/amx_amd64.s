@@ -119,6 +119,40 @@ steps:
 	TILERELEASE
 	RET
 
+#define COPY4(offset, tokens) \
+	VMOVDQU64 (tokens), Z0           \
+	VMOVDQU64 (tokens)(R8*1), Z1     \
+	VMOVDQU64 (tokens)(R8*2), Z2     \
+	VMOVDQU64 (tokens)(R9*1), Z3     \
+	VMOVDQU64 Z0, (offset+0*64)(DI)  \
+	VMOVDQU64 Z1, (offset+1*64)(DI)  \
+	VMOVDQU64 Z2, (offset+2*64)(DI)  \
+	VMOVDQU64 Z3, (offset+3*64)(DI)  \
+	ADDQ      $64, tokens
+
+// func packGroupAMX(group, q *int8, cols int)
+TEXT ·packGroupAMX(SB), NOSPLIT, $0-24
+	MOVQ group+0(FP), DI
+	MOVQ q+8(FP), SI
+	MOVQ cols+16(FP), R8
+	LEAQ (R8)(R8*2), R9
+	LEAQ (SI)(R8*4), R10
+	LEAQ (SI)(R8*8), R11
+	LEAQ (R10)(R8*8), R12
+	MOVQ R8, CX
+	SHRQ $6, CX
+
+registers:
+	COPY4(0, SI)
+	COPY4(256, R10)
+	COPY4(512, R11)
+	COPY4(768, R12)
+	ADDQ $1024, DI
+	DECQ CX
+	JNZ  registers
+	VZEROUPPER
+	RET
+
 // func peakAMX(sums *[256]int32, q *[1024]int8, codes *[1024]byte, rounds int)
 TEXT ·peakAMX(SB), NOSPLIT, $0-32
 	LEAQ tileConfig<>(SB), DX
