@@ -1,6 +1,7 @@
 //go:build !purego
 
 #include "textflag.h"
+#include "prefetch_amd64.h"
 
 DATA wordsOfOne<>+0(SB)/8, $0x0001000100010001
 DATA wordsOfOne<>+8(SB)/8, $0x0001000100010001
@@ -16,39 +17,34 @@ GLOBL wordsOfOne<>(SB), RODATA|NOPTR, $32
 // FIELD adds one field of a block, masked, times its activations to sums of 16
 // bits.
 #define FIELD(mask, offset, sums) \
-	VPAND      mask, Y12, Y13              \
-	VPMADDUBSW offset(R11), Y13, Y13       \
-	VPADDW     Y13, sums, sums
+	VPAND      mask, Y6, Y7        \
+	VPMADDUBSW offset(R11), Y7, Y7 \
+	VPADDW     Y7, sums, sums
 
-// BLOCK adds a block of one row to its sums, of the codes (at most 4·384 in
+// BLOCK adds a block of one row to its sums, of the codes (at most 2·768 in
 // magnitude) and of four times the codes (at most 4 times that).
 #define BLOCK(row, sum1, sum4) \
-	VMOVDQU row, Y12         \
-	FIELD(Y14, 96, sum1)     \
-	FIELD(Y15, 64, sum4)     \
-	VPSRLW  $4, Y12, Y12     \
-	FIELD(Y14, 32, sum1)     \
-	FIELD(Y15, 0, sum4)
+	VMOVDQU row, Y6          \
+	FIELD(Y15, 96, sum1)     \
+	FIELD(Y14, 64, sum4)     \
+	VPSRLW  $4, Y6, Y6       \
+	FIELD(Y15, 32, sum1)     \
+	FIELD(Y14, 0, sum4)
 
 // WIDEN moves sums of 16 bits, after five blocks at most, into those of 32.
 // Five blocks reach 30720 in sum4, and 15360 in the joined sum.
 #define WIDEN(sum1, sum4, sum) \
-	VPSRAW   $2, sum4, sum4                   \
-	VPADDW   sum4, sum1, sum1                 \
-	VPMADDWD wordsOfOne<>(SB), sum1, sum1     \
-	VPADDD   sum1, sum, sum                   \
-	VPXOR    sum1, sum1, sum1                 \
+	VPSRAW   $2, sum4, sum4               \
+	VPADDW   sum4, sum1, sum1             \
+	VPMADDWD Y13, sum1, sum1              \
+	VPADDD   sum1, sum, sum               \
+	VPXOR    sum1, sum1, sum1             \
 	VPXOR    sum4, sum4, sum4
-
-#define FIVE_OR_REST \
-	MOVQ    $160, R10    \
-	CMPQ    R12, R10     \
-	CMOVQLT R12, R10     \
-	SUBQ    R10, R12
 
 // func codeDotsAVX2(sums []int32, codes []byte, q []int8)
 //
-// Four rows at a time, then one.
+// Two rows at a time. The fields of a byte are used two by two, of the byte and
+// of the byte shifted down by four, as codes and as four times the codes.
 TEXT ·codeDotsAVX2(SB), NOSPLIT, $0-72
 	MOVQ sums_base+0(FP), DI
 	MOVQ sums_len+8(FP), CX
@@ -56,92 +52,63 @@ TEXT ·codeDotsAVX2(SB), NOSPLIT, $0-72
 	MOVQ q_base+48(FP), DX
 	MOVQ q_len+56(FP), R8
 	SHRQ $2, R8                 // bytes of a row
-	LEAQ (R8)(R8*2), R9
-	MASK(0x03030303, X14, Y14)
-	MASK(0x0C0C0C0C, X15, Y15)
+	MASK(0x0C0C0C0C, X14, Y14)
+	MASK(0x03030303, X15, Y15)
+	MASK(0x00010001, X13, Y13)
 
-four:
-	CMPQ  CX, $4
-	JLT   rest
+rows:
+	MOVQ R8, R9                 // to the second row; the last of an odd number
+	CMPQ CX, $1                 // goes twice
+	JGT  two
+	JLT  done
+	XORL R9, R9
+
+two:
 	MOVQ  DX, R11
-	MOVQ  R8, R12               // bytes to come
+	MOVQ  R8, R12               // bytes of the row to come
+	LEAQ  PREFETCH_AHEAD(SI)(R8*2), R13
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
 	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	VPXOR Y11, Y11, Y11
 
-fourFive:
-	FIVE_OR_REST
+fiveOrRest:
+	MOVQ    $160, R10
+	CMPQ    R12, R10
+	CMOVQLT R12, R10
+	SUBQ    R10, R12
 
-fourBlocks:
+blocks:
+	PREFETCHT0 (R13)
 	BLOCK((SI), Y0, Y1)
-	BLOCK((SI)(R8*1), Y2, Y3)
-	BLOCK((SI)(R8*2), Y4, Y5)
-	BLOCK((SI)(R9*1), Y6, Y7)
-	ADDQ $32, SI
-	ADDQ $128, R11
-	SUBQ $32, R10
-	JNZ  fourBlocks
+	BLOCK((SI)(R9*1), Y2, Y3)
+	ADDQ       $64, R13
+	ADDQ       $128, R11
+	ADDQ       $32, SI
+	SUBQ       $32, R10
+	JNZ        blocks
 
-	WIDEN(Y0, Y1, Y8)
-	WIDEN(Y2, Y3, Y9)
-	WIDEN(Y4, Y5, Y10)
-	WIDEN(Y6, Y7, Y11)
+	WIDEN(Y0, Y1, Y4)
+	WIDEN(Y2, Y3, Y5)
 	TESTQ R12, R12
-	JNZ   fourFive
+	JNZ   fiveOrRest
 
-	VPHADDD      Y9, Y8, Y8
-	VPHADDD      Y11, Y10, Y10
-	VPHADDD      Y10, Y8, Y8
-	VEXTRACTI128 $1, Y8, X9
-	VPADDD       X9, X8, X8
-	VMOVDQU      X8, (DI)
-	ADDQ         $16, DI
-	ADDQ         R9, SI         // from the second row to the fifth
-	SUBQ         $4, CX
-	JMP          four
+	VPHADDD      Y5, Y4, Y4
+	VPHADDD      Y4, Y4, Y4
+	VEXTRACTI128 $1, Y4, X5
+	VPADDD       X5, X4, X4
+	CMPQ         CX, $1
+	JEQ          last
+	VMOVQ        X4, (DI)
+	ADDQ         $8, DI
+	ADDQ         R8, SI
+	SUBQ         $2, CX
+	JMP          rows
 
-rest:
-	TESTQ CX, CX
-	JZ    done
-
-one:
-	MOVQ  DX, R11
-	MOVQ  R8, R12
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y8, Y8, Y8
-
-oneFive:
-	FIVE_OR_REST
-
-oneBlock:
-	BLOCK((SI), Y0, Y1)
-	ADDQ $32, SI
-	ADDQ $128, R11
-	SUBQ $32, R10
-	JNZ  oneBlock
-
-	WIDEN(Y0, Y1, Y8)
-	TESTQ R12, R12
-	JNZ   oneFive
-
-	VPHADDD      Y8, Y8, Y8
-	VPHADDD      Y8, Y8, Y8
-	VEXTRACTI128 $1, Y8, X9
-	VPADDD       X9, X8, X8
-	VMOVD        X8, (DI)
-	ADDQ         $4, DI
-	DECQ         CX
-	JNZ          one
+last:
+	VMOVD X4, (DI)
 
 done:
 	VZEROUPPER

@@ -1,38 +1,7 @@
 //go:build !purego
 
 #include "textflag.h"
-
-// BLOCKS multiplies the same block of two rows, one in each half of Z24, by
-// the block's activations in Z20–Z23. The fields of a byte are not shifted
-// down: masked, they are 64, 16, 4 and 1 times the code, and each multiple has
-// a sum of its own. A lane gains at most 4·192·128 a block, 2²⁹·1.5 in the
-// longest row.
-#define BLOCKS(rowA, rowB, sum64, sum16, sum4, sum1) \
-	VMOVDQU32   rowA, Y24              \
-	VINSERTI64X4 $1, rowB, Z24, Z24    \
-	VPANDD      Z24, Z28, Z25          \
-	VPANDD      Z24, Z29, Z26          \
-	VPANDD      Z24, Z30, Z27          \
-	VPANDD      Z24, Z31, Z24          \
-	VPDPBUSD    Z20, Z25, sum64        \
-	VPDPBUSD    Z21, Z26, sum16        \
-	VPDPBUSD    Z22, Z27, sum4         \
-	VPDPBUSD    Z23, Z24, sum1
-
-// JOIN adds the four multiples' sums into sum1. The shifts are exact.
-#define JOIN(sum64, sum16, sum4, sum1) \
-	VPSRAD $6, sum64, sum64      \
-	VPSRAD $4, sum16, sum16      \
-	VPSRAD $2, sum4, sum4        \
-	VPADDD sum64, sum16, sum16   \
-	VPADDD sum4, sum1, sum1      \
-	VPADDD sum16, sum1, sum1
-
-#define ACTIVATIONS \
-	VBROADCASTI64X4 (R11), Z20   \
-	VBROADCASTI64X4 32(R11), Z21 \
-	VBROADCASTI64X4 64(R11), Z22 \
-	VBROADCASTI64X4 96(R11), Z23
+#include "prefetch_amd64.h"
 
 #define MASK(value, register) \
 	MOVL         $value, AX   \
@@ -44,11 +13,22 @@
 	VPXORD c, c, c \
 	VPXORD d, d, d
 
+// FIELD adds one field of the two rows' blocks in Z4, masked but not shifted
+// down, times its activations.
+#define FIELD(mask, offset, sum) \
+	VBROADCASTI64X4 offset(R11), Z5 \
+	VPANDD          Z4, mask, Z6    \
+	VPDPBUSD        Z5, Z6, sum
+
 // func codeDotsAVX512(sums []int32, codes []byte, q []int8)
 //
-// Eight rows at a time, row r in the lower and row r+4 in the upper half of a
-// register, so that any number of blocks goes without a rest. Then two at a
-// time.
+// Two rows at a time, a block of one in the lower and of the other in the upper
+// half of a register. Masked fields are 64, 16, 4 and 1 times the codes; each
+// multiple has sums of its own, and these are shifted at the end. A lane gains
+// at most 4·192·128 a block, less than 2³⁰ in the longest row.
+//
+// More rows at a time would save some additions, but memory is slower than
+// this, and it is read fastest in its order.
 TEXT ·codeDotsAVX512(SB), NOSPLIT, $0-72
 	MOVQ sums_base+0(FP), DI
 	MOVQ sums_len+8(FP), CX
@@ -56,96 +36,59 @@ TEXT ·codeDotsAVX512(SB), NOSPLIT, $0-72
 	MOVQ q_base+48(FP), DX
 	MOVQ q_len+56(FP), R8
 	SHRQ $2, R8                 // bytes of a row
-	LEAQ (R8)(R8*2), R9
-	MASK(0xC0C0C0C0, Z28)
-	MASK(0x30303030, Z29)
-	MASK(0x0C0C0C0C, Z30)
-	MASK(0x03030303, Z31)
+	MASK(0xC0C0C0C0, Z12)
+	MASK(0x30303030, Z13)
+	MASK(0x0C0C0C0C, Z14)
+	MASK(0x03030303, Z15)
 
-eight:
-	CMPQ CX, $8
-	JLT  rest
-	LEAQ (SI)(R8*4), R10        // the fifth row
-	MOVQ DX, R11
-	MOVQ R8, R12
-	CLEAR4(Z0, Z1, Z2, Z3)
-	CLEAR4(Z4, Z5, Z6, Z7)
-	CLEAR4(Z8, Z9, Z10, Z11)
-	CLEAR4(Z12, Z13, Z14, Z15)
-
-eightBlocks:
-	ACTIVATIONS
-	BLOCKS((SI), (R10), Z0, Z1, Z2, Z3)
-	BLOCKS((SI)(R8*1), (R10)(R8*1), Z4, Z5, Z6, Z7)
-	BLOCKS((SI)(R8*2), (R10)(R8*2), Z8, Z9, Z10, Z11)
-	BLOCKS((SI)(R9*1), (R10)(R9*1), Z12, Z13, Z14, Z15)
-	ADDQ $32, SI
-	ADDQ $32, R10
-	ADDQ $128, R11
-	SUBQ $32, R12
-	JNZ  eightBlocks
-
-	JOIN(Z0, Z1, Z2, Z3)
-	JOIN(Z4, Z5, Z6, Z7)
-	JOIN(Z8, Z9, Z10, Z11)
-	JOIN(Z12, Z13, Z14, Z15)
-
-	// Add the lanes, four rows at once in each quarter of a register.
-	VPUNPCKLDQ  Z7, Z3, Z0
-	VPUNPCKHDQ  Z7, Z3, Z1
-	VPUNPCKLDQ  Z15, Z11, Z2
-	VPUNPCKHDQ  Z15, Z11, Z4
-	VPADDD      Z0, Z1, Z0
-	VPADDD      Z2, Z4, Z2
-	VPUNPCKLQDQ Z2, Z0, Z1
-	VPUNPCKHQDQ Z2, Z0, Z4
-	VPADDD      Z1, Z4, Z0
-	VSHUFI64X2  $0xB1, Z0, Z0, Z1   // quarters 1, 0, 3, 2
-	VPADDD      Z1, Z0, Z0
-	VSHUFI64X2  $0x08, Z0, Z0, Z0   // quarters 0 and 2
-	VMOVDQU     Y0, (DI)
-
-	ADDQ $32, DI
-	LEAQ (R10)(R9*1), SI        // R10 stands at the sixth row
-	SUBQ $8, CX
-	JMP  eight
-
-rest:
-	CMPQ CX, $0
-	JLE  done
-	MOVQ SI, R10                // the last of an odd number goes twice
-	CMPQ CX, $1
-	JEQ  two
-	ADDQ R8, R10
+rows:
+	MOVQ R8, R9                 // to the second row; the last of an odd number
+	CMPQ CX, $1                 // goes twice
+	JGT  two
+	JLT  done
+	XORL R9, R9
 
 two:
 	MOVQ DX, R11
-	MOVQ R8, R12
+	LEAQ (SI)(R8*1), R12        // the end of the row
+	LEAQ PREFETCH_AHEAD(SI)(R8*2), R13
 	CLEAR4(Z0, Z1, Z2, Z3)
 
-twoBlocks:
-	ACTIVATIONS
-	BLOCKS((SI), (R10), Z0, Z1, Z2, Z3)
-	ADDQ $32, SI
-	ADDQ $32, R10
-	ADDQ $128, R11
-	SUBQ $32, R12
-	JNZ  twoBlocks
+blocks:
+	PREFETCHT0   (R13)
+	VMOVDQU      (SI), Y4
+	VINSERTI64X4 $1, (SI)(R9*1), Z4, Z4
+	FIELD(Z12, 0, Z0)
+	FIELD(Z13, 32, Z1)
+	FIELD(Z14, 64, Z2)
+	FIELD(Z15, 96, Z3)
+	ADDQ         $64, R13
+	ADDQ         $128, R11
+	ADDQ         $32, SI
+	CMPQ         SI, R12
+	JNE          blocks
 
-	JOIN(Z0, Z1, Z2, Z3)
+	VPSRAD        $6, Z0, Z0    // exact
+	VPSRAD        $4, Z1, Z1
+	VPSRAD        $2, Z2, Z2
+	VPADDD        Z0, Z1, Z1
+	VPADDD        Z2, Z3, Z3
+	VPADDD        Z1, Z3, Z3
 	VEXTRACTI64X4 $1, Z3, Y0
 	VPHADDD       Y0, Y3, Y0
 	VPHADDD       Y0, Y0, Y0
 	VEXTRACTI128  $1, Y0, X1
 	VPADDD        X1, X0, X0
-	VMOVD         X0, (DI)
 	CMPQ          CX, $1
-	JEQ           done
-	VPEXTRD       $1, X0, 4(DI)
+	JEQ           last
+	VMOVQ         X0, (DI)
 	ADDQ          $8, DI
-	MOVQ          R10, SI
+	ADDQ          R8, SI
 	SUBQ          $2, CX
-	JMP           rest
+	JMP           rows
+
+last:
+	VMOVD X0, (DI)
 
 done:
 	VZEROUPPER

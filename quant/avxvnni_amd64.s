@@ -1,6 +1,7 @@
 //go:build !purego
 
 #include "textflag.h"
+#include "prefetch_amd64.h"
 
 // The assembler knows VPDPBUSD in the EVEX coding only. This is the VEX coding,
 // of registers given by number: VEX.256.66.0F38.W0 50 /r.
@@ -29,5 +30,12 @@ TEXT ·mulTileAVXVNNI(SB), NOSPLIT, $0-80
 	MOVQ panel_base+48(FP), DX
 	MOVQ cols+72(FP), R8
 #include "avxvnni_multile_amd64.h"
+	VZEROUPPER
+	RET
+
+// func peakAVXVNNI(steps int)
+TEXT ·peakAVXVNNI(SB), NOSPLIT, $0-8
+	MOVQ steps+0(FP), CX
+#include "avxvnni_peak_amd64.h"
 	VZEROUPPER
 	RET

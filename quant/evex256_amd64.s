@@ -1,6 +1,7 @@
 //go:build !purego
 
 #include "textflag.h"
+#include "prefetch_amd64.h"
 
 // The EVEX twin of avxvnni_amd64.s: EVEX.256.66.0F38.W0 50 /r.
 #define VPDPBUSD_YMM(signed, unsigned, sum) \
@@ -29,5 +30,12 @@ TEXT ·mulTileEVEX256(SB), NOSPLIT, $0-80
 	MOVQ panel_base+48(FP), DX
 	MOVQ cols+72(FP), R8
 #include "avxvnni_multile_amd64.h"
+	VZEROUPPER
+	RET
+
+// func peakEVEX256(steps int)
+TEXT ·peakEVEX256(SB), NOSPLIT, $0-8
+	MOVQ steps+0(FP), CX
+#include "avxvnni_peak_amd64.h"
 	VZEROUPPER
 	RET
