@@ -167,7 +167,8 @@ done:
 // In: DI c, R13 its stride, SI a, R8 its stride, CX rows, R11 b, AX its stride,
 // DX inner, R14 groups, all as the caller gave them. In the loop R8, R9 and R10
 // are the offsets in bytes of the other rows of a from SI, R13, R15 and BX
-// those of c from DI, R11 points into the group.
+// those of c from DI, R11 points into the group. The group after it, or what
+// lies behind the last one, is on its way from memory.
 #define MUL(load, log2size) \
 	SHLQ    $log2size, AX \
 	SHLQ    $2, R8 \
@@ -205,6 +206,8 @@ four: \
 	MUL_STEP(load, (8<<log2size), 1) \
 	MUL_STEP(load, (8<<log2size), 2) \
 	MUL_STEP(load, (8<<log2size), 3) \
+	PREFETCHT0 (R11)(AX*1) \
+	PREFETCHT0 (32<<log2size)(R11)(AX*1) \
 	ADDQ    $16, SI \
 	ADDQ    $(64<<log2size), R11 \
 	SUBQ    $4, CX \

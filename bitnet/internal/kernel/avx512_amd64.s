@@ -153,7 +153,8 @@ done:
 // In: DI c, R13 its stride, SI a, R8 its stride, CX rows, R11 b, AX its stride,
 // DX inner, R14 groups, all as the caller gave them. In the loop R8, R9 and R10
 // are the offsets in bytes of the other rows of a from SI, R13, R15 and BX
-// those of c from DI, R11 and R12 point into the two groups.
+// those of c from DI, R11 and R12 point into the two groups. The two groups
+// after these, or what lies behind the last one, are on their way from memory.
 #define MUL(load, log2size) \
 	SHLQ    $log2size, AX \
 	SHLQ $2, R8 \
@@ -196,6 +197,10 @@ four: \
 	MUL_STEP(load, (16<<log2size), 1) \
 	MUL_STEP(load, (16<<log2size), 2) \
 	MUL_STEP(load, (16<<log2size), 3) \
+	PREFETCHT0 (R11)(AX*2) \
+	PREFETCHT0 (32<<log2size)(R11)(AX*2) \
+	PREFETCHT0 (R12)(AX*2) \
+	PREFETCHT0 (32<<log2size)(R12)(AX*2) \
 	ADDQ    $16, SI \
 	ADDQ    $(64<<log2size), R11 \
 	ADDQ    $(64<<log2size), R12 \
@@ -302,16 +307,17 @@ TEXT ·softmaxAVX512(SB), NOSPLIT, $0-40
 	VBROADCASTSS ·expSeries+24(SB), Z27
 	VBROADCASTSS ·expSeries+28(SB), Z28
 
-	// K1 has a bit for each element beyond the last 16. R8 points to these.
-	MOVQ     CX, DX
-	ANDQ     $15, CX
-	MOVL     $1, AX
-	SHLL     CX, AX
-	DECL     AX
-	KMOVW    AX, K1
-	KXNORW   K3, K3, K3
-	XORQ     CX, DX        // elements in whole sixteens
-	LEAQ     (SI)(DX*4), R8
+	// K1 has a bit for each of the CX elements beyond the last 16. R8 points to
+	// these.
+	MOVQ   CX, DX
+	ANDQ   $15, CX
+	MOVL   $1, AX
+	SHLL   CX, AX
+	DECL   AX
+	KMOVW  AX, K1
+	KXNORW K3, K3, K3
+	XORQ   CX, DX          // elements in whole sixteens
+	LEAQ   (SI)(DX*4), R8
 
 	// Z0: the largest scaled value of each lane, −∞ to begin with. VMAXPS
 	// gives its second operand, here the first, where the other is a NaN.
@@ -329,9 +335,12 @@ largest:
 	JNE    largest
 
 largestOfRest:
+	TESTQ    CX, CX
+	JEQ      largestOfLanes
 	VMULPS.Z (R8), Z1, K1, Z2
 	VMAXPS   Z0, Z2, K1, Z0
 
+largestOfLanes:
 	VEXTRACTF64X4 $1, Z0, Y2
 	VMAXPS        Y2, Y0, Y0
 	VEXTRACTF128  $1, Y0, X2
@@ -359,12 +368,15 @@ loop:
 	JNE     loop
 
 rest:
+	TESTQ    CX, CX
+	JEQ      done
 	VMULPS.Z (R8), Z1, K1, Z2
 	VSUBPS   Z0, Z2, Z2
 	EXP(K1)
 	VADDPS   Z2, Z6, Z6
 	VMOVUPS  Z2, K1, (R8)
 
+done:
 	SUM_LANES(Z6, Y6, X6, Y2, X2)
 	VMOVSS X6, sum+36(FP)
 	VZEROUPPER
