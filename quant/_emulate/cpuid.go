@@ -13,6 +13,26 @@ const (
 	leafTMUL     = 0x1e
 )
 
+// Bits of leaf 7: in EDX of its first part, in EAX of its second.
+const (
+	bitsAMX    = 1<<24 | 1<<25 // AMX-TILE and AMX-INT8
+	bitAVXVNNI = 1 << 4
+)
+
+// lacking returns those of the features that the processor does not have.
+func (f features) lacking() features {
+	subleaves, _, _, edx := nativeCPUID(leafFeatures, 0)
+	if edx&bitsAMX == bitsAMX {
+		f.amx = false
+	}
+	if subleaves >= 1 {
+		if eax, _, _, _ := nativeCPUID(leafFeatures, 1); eax&bitAVXVNNI != 0 {
+			f.avxvnni = false
+		}
+	}
+	return f
+}
+
 // cpuid is the answer of a processor that has the features in addition to what
 // the real one has.
 func (f features) cpuid(leaf, subleaf uint32) (eax, ebx, ecx, edx uint32) {
@@ -28,14 +48,14 @@ func (f features) cpuid(leaf, subleaf uint32) (eax, ebx, ecx, edx uint32) {
 		switch subleaf {
 		case 0:
 			if f.amx {
-				edx |= 1<<24 | 1<<25 // AMX-TILE, AMX-INT8
+				edx |= bitsAMX
 			}
 			if f.avxvnni {
 				eax = max(eax, 1) // subleaves
 			}
 		case 1:
 			if f.avxvnni {
-				eax |= 1 << 4
+				eax |= bitAVXVNNI
 			}
 		}
 	case leafTile:

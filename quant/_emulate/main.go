@@ -5,9 +5,9 @@
 // VPDPBUSD of AVX-VNNI. It exists to test kernels where no processor has what
 // they need; nothing can be said about their speed.
 //
-//	emulate -features amx,avxvnni [-v] command [argument...]
+//	emulate [-features amx,avxvnni] [-used] [-v] command [argument...]
 //
-// The command, its threads and the programs that it starts run natively under
+// A feature that the processor has is left to it. The command, its threads and the programs that it starts run natively under
 // ptrace. An instruction that the processor lacks stops its thread with
 // SIGILL; emulate does what Intel's Software Developer's Manual, volume 2, says
 // of the instruction, and lets the thread go on. CPUID is made to fault, so
@@ -40,13 +40,14 @@ const failed = 125
 
 func main() {
 	names := flag.String("features", "amx,avxvnni", "what the processor is to have, separated by commas: amx, avxvnni")
+	used := flag.Bool("used", false, "fail where the command succeeds without having used every feature that is emulated")
 	verbose := flag.Bool("v", false, "print how often each instruction was emulated")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: emulate [-features amx,avxvnni] [-v] command [argument...]")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: emulate [-features amx,avxvnni] [-used] [-v] command [argument...]")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	status, err := run(*names, *verbose, flag.Args())
+	status, err := run(*names, *used, *verbose, flag.Args())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "emulate:", err)
 		status = failed
@@ -55,7 +56,7 @@ func main() {
 	os.Exit(status)
 }
 
-func run(names string, verbose bool, command []string) (status int, err error) {
+func run(names string, used, verbose bool, command []string) (status int, err error) {
 	features, err := parseFeatures(names)
 	if err != nil {
 		return 0, err
@@ -69,7 +70,7 @@ func run(names string, verbose bool, command []string) (status int, err error) {
 	}
 	// Every ptrace request must come from the thread that started the command.
 	runtime.LockOSThread()
-	t := newTracer(features)
+	t := newTracer(features.lacking())
 	status, err = t.run(path, command)
 	if verbose {
 		for op, n := range t.emulated {
@@ -78,6 +79,16 @@ func run(names string, verbose bool, command []string) (status int, err error) {
 			}
 		}
 		fmt.Fprintf(os.Stderr, "emulate: in %d stops\n", t.stops)
+	}
+	if err == nil && status == 0 && used {
+		var usedAMX, usedAVXVNNI bool
+		for op, n := range t.emulated {
+			usedAVXVNNI = usedAVXVNNI || n > 0 && operation(op) == vpdpbusd
+			usedAMX = usedAMX || n > 0 && operation(op) != vpdpbusd
+		}
+		if t.features.amx && !usedAMX || t.features.avxvnni && !usedAVXVNNI {
+			return 0, fmt.Errorf("the command has not used every feature: AMX %v, AVX-VNNI %v", usedAMX, usedAVXVNNI)
+		}
 	}
 	return status, err
 }
