@@ -137,9 +137,11 @@ func (e *Engine) Kernels() *quant.Kernels { return e.integer }
 
 // fail keeps the first error of a part.
 func (e *Engine) fail(err error) {
-	if err != nil {
-		e.failure.CompareAndSwap(nil, &err)
+	if err == nil {
+		return
 	}
+	first := err // not err itself, which would then be allocated in every call
+	e.failure.CompareAndSwap(nil, &first)
 }
 
 // Err returns the first error since the last call, and forgets it.
