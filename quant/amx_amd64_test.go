@@ -63,15 +63,13 @@ func TestAMXReleased(t *testing.T) {
 	}
 }
 
-// BenchmarkPeakAMX measures the multiply-adds a second on one processor with
-// nothing to load.
-func BenchmarkPeakAMX(b *testing.B) {
-	needAMX(b)
+// The limit is that of sums in six registers, with nothing to load. A product
+// of two registers is one of 16 × 16 × 64 bytes.
+func init() {
 	q, codes, _ := peakOperands()
-	const rounds = 256
-	var sums [256]int32
-	for b.Loop() {
-		peakAMX(&sums, q, codes, rounds)
-	}
-	b.ReportMetric(float64(rounds*6*16*16*64)*float64(b.N)/b.Elapsed().Seconds()/1e9, "Gmac/s")
+	sums := new([256]int32)
+	limit := limits["avx512"]
+	limit.registerBytes = 16 * 16 * 64
+	limit.peak = func(steps int) { peakAMX(sums, q, codes, steps*peakProducts/6) }
+	limits["amx"] = limit
 }
