@@ -1,0 +1,343 @@
+// Package receipt defines what a run of perfsmoke leaves behind: a JSON document
+// that says what was run, on what, what came out and how long it took, and that
+// anyone can check, without the machine it came from.
+package receipt
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// SchemaVersion is the version of the format that this package writes and reads.
+const SchemaVersion = "1.0.0"
+
+// Values of Receipt.Status, Receipt.ComputePath and Receipt.Backend.
+const (
+	StatusOK     = "ok"
+	StatusFailed = "failed"
+
+	ComputeReal = "real" // the model's arithmetic was carried out
+	ComputeNone = "none" // it was not, or not to the end
+
+	BackendCPU = "cpu"
+)
+
+// Values of Failure.Kind.
+const (
+	FailureModelMissing  = "model_missing"  // there is no such file
+	FailureModelUnusable = "model_unusable" // the model or tokenizer cannot be read, made or run
+	FailureRun           = "run_failed"     // the run gave up with an error of another kind
+	FailureCrashed       = "crashed"        // the process ended by itself without a result
+	FailureKilled        = "killed"         // a signal ended the process
+	FailureTimedOut      = "timed_out"      // --timeout ended the process
+	FailureInterrupted   = "interrupted"    // the person at the keyboard ended it
+	FailureDiffers       = "differs"        // repeats gave different results
+)
+
+// A Receipt is the record of one run. Times are in seconds, sizes in bytes,
+// SHA-256 sums in hexadecimal.
+type Receipt struct {
+	SchemaVersion string   `json:"schema_version"`
+	Timestamp     string   `json:"timestamp"` // when the run began: RFC 3339, UTC
+	Status        string   `json:"status"`
+	Failure       *Failure `json:"failure,omitempty"` // of a failed run
+	ComputePath   string   `json:"compute_path"`
+	Backend       string   `json:"backend"`
+
+	KernelSet    string            `json:"kernel_set"`    // as bitnet.WithKernels names it
+	Kernels      []string          `json:"kernels"`       // the kernels that ran, sorted
+	KernelCounts map[string]uint64 `json:"kernel_counts"` // how often each was dispatched, in all repeats
+
+	Deterministic bool        `json:"deterministic"`
+	Environment   Environment `json:"environment"`
+	Processor     Processor   `json:"processor"`
+
+	Model     Model     `json:"model"`
+	Tokenizer Tokenizer `json:"tokenizer"`
+
+	Prompt          string `json:"prompt"`
+	PromptIDs       []int  `json:"prompt_ids"` // with begin-of-text, where the vocabulary has it
+	Seed            uint64 `json:"seed"`       // of random draws, of which greedy decoding makes none
+	Threads         int    `json:"threads"`
+	TokensRequested int    `json:"tokens_requested"`
+	TokensGenerated int    `json:"tokens_generated"` // in each repeat
+	GeneratedIDs    []int  `json:"generated_ids"`    // with the end token, where one came
+	Text            string `json:"text"`             // what they decode to
+	StopReason      string `json:"stop_reason"`      // as bitnet.StopReason
+
+	// LogitsSHA256 is over the bits of all rows of logits of one repeat, one
+	// row for each generated token in their order, each value as a
+	// little-endian float32.
+	LogitsSHA256 string `json:"logits_sha256"`
+	LogitRows    int    `json:"logit_rows"`
+
+	Repeats []Repeat `json:"repeats"`
+	Timings Timings  `json:"timings"`
+
+	TokensPerSecond float64 `json:"tokens_per_second"` // median of the repeats'
+	BytesPerToken   float64 `json:"bytes_per_token"`   // what decoding one token reads, on average
+	BytesPerSecond  float64 `json:"bytes_per_second"`  // BytesPerToken · TokensPerSecond
+	BandwidthShare  float64 `json:"bandwidth_share"`   // BytesPerSecond ÷ Limits.MemoryBytesPerSecond
+
+	Limits *Limits `json:"limits,omitempty"` // missing where they could not be measured
+	Usage  *Usage  `json:"usage,omitempty"`  // missing where no process was started
+
+	// Checksums has the SHA-256, shortened to 16 digits, of every other field
+	// of this struct in compact JSON. They find what was changed by hand; they
+	// are no signature.
+	Checksums map[string]string `json:"checksums"`
+}
+
+// A Failure says what went wrong.
+type Failure struct {
+	Kind    string `json:"kind"`
+	Phase   string `json:"phase"` // what was under way: "model", "load", "prompt", "decode", "limits"
+	Message string `json:"message"`
+}
+
+// Environment is the software that the run was made with.
+type Environment struct {
+	OS            string            `json:"os"`           // as runtime.GOOS
+	Architecture  string            `json:"architecture"` // as runtime.GOARCH
+	GoVersion     string            `json:"go_version"`
+	ModuleVersion string            `json:"module_version"`
+	Commit        string            `json:"commit"`    // empty where the build does not know
+	Modified      bool              `json:"modified"`  // the working tree differed from the commit
+	Variables     map[string]string `json:"variables"` // environment variables that were set and heeded
+}
+
+// Processor is the machine that it ran on.
+type Processor struct {
+	Name           string   `json:"name"`
+	LogicalCores   int      `json:"logical_cores"`
+	LastCacheBytes int64    `json:"last_cache_bytes"` // 0 where it is not known
+	Features       []string `json:"features"`         // those that kernels need, sorted
+}
+
+// Model is the model that was run.
+type Model struct {
+	File      string     `json:"file"` // without its folder
+	Bytes     int64      `json:"bytes"`
+	SHA256    string     `json:"sha256"`
+	Synthetic *Synthetic `json:"synthetic,omitempty"` // of a model that can be made again
+	Config    Config     `json:"config"`
+}
+
+// Synthetic says how package synthetic makes the model.
+type Synthetic struct {
+	Shape string `json:"shape"`
+	Seed  uint64 `json:"seed"`
+}
+
+// Config is bitnet.Config, as far as it decides what a run computes and reads.
+type Config struct {
+	Architecture      string `json:"architecture"`
+	Name              string `json:"name"`
+	VocabularySize    int    `json:"vocabulary_size"`
+	ContextLength     int    `json:"context_length"`
+	EmbeddingLength   int    `json:"embedding_length"`
+	Blocks            int    `json:"blocks"`
+	FeedForwardLength int    `json:"feed_forward_length"`
+	Heads             int    `json:"heads"`
+	KVHeads           int    `json:"kv_heads"`
+	HeadSize          int    `json:"head_size"`
+	TiedHead          bool   `json:"tied_head"`
+}
+
+// Tokenizer is where the vocabulary came from.
+type Tokenizer struct {
+	File   string `json:"file"` // without its folder; the model's where it is the model's own
+	SHA256 string `json:"sha256"`
+}
+
+// A Repeat is one load, one prompt and its generation, timed.
+type Repeat struct {
+	LoadSeconds     float64   `json:"load_seconds"`      // opening the model
+	PromptSeconds   float64   `json:"prompt_seconds"`    // evaluating the prompt, up to the first token
+	TokenSeconds    []float64 `json:"token_seconds"`     // each further token
+	TokensPerSecond float64   `json:"tokens_per_second"` // len(TokenSeconds) ÷ their sum; 0 without any
+}
+
+// Timings sum up the repeats.
+type Timings struct {
+	LoadSeconds           float64 `json:"load_seconds"`             // median
+	PromptSeconds         float64 `json:"prompt_seconds"`           // median
+	PromptTokensPerSecond float64 `json:"prompt_tokens_per_second"` // len(PromptIDs) ÷ PromptSeconds
+	TokenSecondsMedian    float64 `json:"token_seconds_median"`     // of all repeats' tokens; 0 without any
+	TokenSecondsP95       float64 `json:"token_seconds_p95"`        // their 95th percentile
+}
+
+// Limits are what the machine can do at most, measured in the same run with the
+// same number of threads.
+type Limits struct {
+	// MemoryBytesPerSecond is how fast MemoryBufferBytes, far more than the
+	// caches hold, are read: the best of MemoryPasses.
+	MemoryBytesPerSecond float64   `json:"memory_bytes_per_second"`
+	MemoryBufferBytes    int64     `json:"memory_buffer_bytes"`
+	MemoryPasses         []float64 `json:"memory_passes"`
+	// WorkingSetBytesPerSecond is the same for a buffer of WorkingSetBytes, as
+	// large as what a token of the model reads, part of which the caches may
+	// hold; it is the best of WorkingSetPasses.
+	WorkingSetBytesPerSecond float64   `json:"working_set_bytes_per_second"`
+	WorkingSetBytes          int64     `json:"working_set_bytes"`
+	WorkingSetPasses         []float64 `json:"working_set_passes"`
+}
+
+// Usage is what the system's kernel says about the process that ran the model,
+// from its start to its end. What a system does not tell is missing.
+type Usage struct {
+	WallSeconds                float64 `json:"wall_seconds"`
+	UserSeconds                float64 `json:"user_seconds"`
+	SystemSeconds              float64 `json:"system_seconds"`
+	ProcessorShare             float64 `json:"processor_share"` // (user + system) ÷ wall
+	PeakMemoryBytes            *int64  `json:"peak_memory_bytes,omitempty"`
+	MajorPageFaults            *int64  `json:"major_page_faults,omitempty"`
+	MinorPageFaults            *int64  `json:"minor_page_faults,omitempty"`
+	VoluntaryContextSwitches   *int64  `json:"voluntary_context_switches,omitempty"`
+	InvoluntaryContextSwitches *int64  `json:"involuntary_context_switches,omitempty"`
+}
+
+// New returns the receipt of a run that begins now and has come to nothing yet.
+func New(now time.Time) *Receipt {
+	return &Receipt{
+		SchemaVersion: SchemaVersion,
+		Timestamp:     now.UTC().Format(time.RFC3339),
+		Status:        StatusFailed,
+		ComputePath:   ComputeNone,
+		Backend:       BackendCPU,
+		Kernels:       []string{},
+		KernelCounts:  map[string]uint64{},
+		Deterministic: true,
+		Environment:   Environment{Variables: map[string]string{}},
+		Processor:     Processor{Features: []string{}},
+		PromptIDs:     []int{},
+		GeneratedIDs:  []int{},
+		Repeats:       []Repeat{},
+	}
+}
+
+// checksums computes what Checksums holds.
+func (r *Receipt) checksums() (map[string]string, error) {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return nil, err
+	}
+	sums := make(map[string]string, len(fields))
+	for name, value := range fields {
+		if name != "checksums" {
+			sum := sha256.Sum256(value)
+			sums[name] = hex.EncodeToString(sum[:8])
+		}
+	}
+	return sums, nil
+}
+
+// Encode seals the receipt with its checksums and returns it as indented JSON.
+func (r *Receipt) Encode() ([]byte, error) {
+	sums, err := r.checksums()
+	if err != nil {
+		return nil, fmt.Errorf("receipt: %w", err)
+	}
+	r.Checksums = sums
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("receipt: %w", err)
+	}
+	return append(data, '\n'), nil
+}
+
+// Write writes the receipt to a file, which it replaces as a whole or not at
+// all.
+func Write(path string, r *Receipt) error {
+	data, err := r.Encode()
+	if err != nil {
+		return err
+	}
+	return writeFile(path, data)
+}
+
+func writeFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("receipt: %w", err)
+	}
+	_, err = f.Write(data)
+	if e := f.Chmod(0o644); err == nil && e != nil && !errors.Is(e, errors.ErrUnsupported) {
+		err = e
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("receipt: %w", err)
+	}
+	return nil
+}
+
+// maxBytes is far more than any receipt takes.
+const maxBytes = 32 << 20
+
+// Read reads the receipt in a file. It checks its form only; Verify says
+// whether to believe it. What is wrong with the form is a *FormatError.
+func Read(path string) (*Receipt, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("receipt: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("receipt: %w", err)
+	}
+	return Decode(data)
+}
+
+// A FormatError says that a document is no receipt.
+type FormatError struct {
+	Field  string // its path, such as "model.sha256"; empty where the whole is meant
+	Reason string
+}
+
+func (e *FormatError) Error() string {
+	if e.Field == "" {
+		return "receipt: " + e.Reason
+	}
+	return "receipt: " + e.Field + ": " + e.Reason
+}
+
+// Decode is Read for a document in memory.
+func Decode(data []byte) (*Receipt, error) {
+	if len(data) > maxBytes {
+		return nil, &FormatError{Reason: fmt.Sprintf("is longer than %d bytes", maxBytes)}
+	}
+	if err := checkForm(data); err != nil {
+		return nil, err
+	}
+	r := new(Receipt)
+	d := json.NewDecoder(bytes.NewReader(data))
+	if err := d.Decode(r); err != nil {
+		var kind *json.UnmarshalTypeError
+		if errors.As(err, &kind) {
+			return nil, &FormatError{Field: kind.Field, Reason: "cannot be a " + kind.Value}
+		}
+		return nil, &FormatError{Reason: strings.TrimPrefix(err.Error(), "json: ")}
+	}
+	return r, nil
+}
