@@ -1,0 +1,67 @@
+// Package bitnet runs BitNet b1.58 language models: Microsoft's transformers
+// with ternary weights and 8-bit activations, on ordinary processors, without
+// cgo, Python or a compiler.
+//
+// # From a file to text
+//
+// [Open] maps a GGUF file as it is published, [Model.NewSession] begins a
+// sequence of tokens, [Session.Generate] continues it:
+//
+//	m, err := bitnet.Open("ggml-model-i2_s.gguf")
+//	if err != nil {
+//		return err
+//	}
+//	defer m.Close()
+//
+//	s, err := m.NewSession()
+//	if err != nil {
+//		return err
+//	}
+//	defer s.Close()
+//
+//	r, err := s.Generate(ctx, "The capital of France is", bitnet.GenerateOptions{MaxTokens: 8})
+//	if err != nil {
+//		return err
+//	}
+//	fmt.Println(r.Text)
+//
+// [Session.Stream] gives the same text token by token. [NewChat] holds a
+// conversation in the form that the published models were trained on.
+// [Session.Append] is what lies beneath: token ids in, logits out.
+// [Session.Fork] and [Session.Truncate] let several texts share a beginning.
+//
+// # The same bits everywhere
+//
+// The same model and the same tokens give the same bits of every logit,
+// whatever the number of threads, the way in which tokens are handed to Append,
+// what other sessions do, and the processor: plain Go, AVX2, AVX-512, AMX and
+// NEON compute the same numbers, not nearly the same. So greedy decoding, and
+// sampling from a seed, give the same text on every machine, and a result can
+// be checked by computing it again somewhere else. ARITHMETIC.md in the
+// project's root defines every operation.
+//
+// # Time and memory
+//
+// Decoding reads all weights for each token, so the memory decides its speed;
+// prompts go through in blocks of up to 256 tokens and are bound by the
+// processor. A model of 1.19 GB takes that much of the page cache, which
+// processes that have it open share, and for each session 77 KB a token of KV
+// cache (39 MB for 512 tokens). Greedy and top-k decoding keep an 8-bit image of
+// the output head, 330 MB for that model, and hand back the memory of the
+// float16 head meanwhile; [WithoutHeadImage] trades it for speed.
+//
+// # Concurrency
+//
+// A [Model] may be used by any number of goroutines, a [Session] or [Chat] by
+// one at a time. Sessions of a model take turns on its threads, step by step. A
+// context.Context that ends stops the work within one token's time, or one
+// layer's for a prompt.
+//
+// # Errors
+//
+// Errors are values to be asked by errors.Is and errors.As: [ErrModel],
+// [ErrToken], [ErrContext], [ErrOption], [ErrNotFinite], [ErrEmpty] and
+// [ErrClosed] here, gguf.ErrFormat for files that are no GGUF,
+// tokenizer.ErrVocabulary for an unusable vocabulary. The package never panics
+// over what it is given, writes no log and reads no environment.
+package bitnet

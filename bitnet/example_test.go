@@ -1,0 +1,122 @@
+package bitnet_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"path/filepath"
+
+	"github.com/gobitnet/gobitnet/bitnet"
+)
+
+// modelPath is a very small model with random weights: its text makes no sense,
+// but is the same on every machine.
+var modelPath = filepath.Join("..", "testdata", "reference", "tiny", "model.gguf")
+
+func ExampleOpen() {
+	m, err := bitnet.Open(modelPath)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	c := m.Config()
+	fmt.Println(c.Architecture, c.VocabularySize, "tokens,", c.Blocks, "blocks of width", c.EmbeddingLength)
+	// Output: bitnet-b1.58 4096 tokens, 4 blocks of width 256
+}
+
+func ExampleOpen_errors() {
+	_, err := bitnet.Open(modelPath, bitnet.WithKernels("abacus"))
+	var option *bitnet.OptionError
+	fmt.Println(errors.As(err, &option), option.Option)
+	// Output: true kernels
+}
+
+func open() (*bitnet.Model, *bitnet.Session) {
+	m, err := bitnet.Open(modelPath)
+	if err != nil {
+		log.Fatal(err)
+	}
+	s, err := m.NewSession()
+	if err != nil {
+		log.Fatal(err)
+	}
+	return m, s
+}
+
+func ExampleSession_Generate() {
+	m, s := open()
+	defer m.Close()
+	defer s.Close()
+	r, err := s.Generate(context.Background(), "2+2=", bitnet.GenerateOptions{MaxTokens: 4})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(r.Tokens, r.Reason, r.PromptTokens, "+", r.CompletionTokens)
+	// Output: [3491 3491 3491 3491] max_tokens 5 + 4
+}
+
+func ExampleSession_Stream() {
+	m, s := open()
+	defer m.Close()
+	defer s.Close()
+	sampled := bitnet.GenerateOptions{MaxTokens: 3, Temperature: 0.8, TopP: 0.95, Seed: 3}
+	for token, err := range s.Stream(context.Background(), "2+2=", sampled) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%d %q %.3f\n", token.ID, token.Text, token.LogProb())
+	}
+	// Output:
+	// 3340 "ued" -6.622
+	// 1639 "ited" -3.273
+	// 1639 "ited" -0.557
+}
+
+// The answers to several questions about one text: the text is evaluated once.
+func ExampleSession_Fork() {
+	m, s := open()
+	defer m.Close()
+	defer s.Close()
+	ctx := context.Background()
+	text, err := m.Tokenizer().Encode("A long text that all questions are about.")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := s.Append(ctx, text); err != nil {
+		log.Fatal(err)
+	}
+	for _, question := range []string{" Who?", " When?"} {
+		fork := s.Fork()
+		r, err := fork.Generate(ctx, question, bitnet.GenerateOptions{MaxTokens: 2})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(question, r.Tokens, "after", r.PromptTokens, "new tokens")
+		fork.Close()
+	}
+	// Output:
+	//  Who? [2248 3813] after 3 new tokens
+	//  When? [2810 3595] after 2 new tokens
+}
+
+func ExampleChat() {
+	m, s := open()
+	defer m.Close()
+	defer s.Close()
+	ctx := context.Background()
+	chat, err := bitnet.NewChat(ctx, s, "You are a helpful assistant.")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, said := range []string{"Hello!", "And now?"} {
+		r, err := chat.Send(ctx, said, bitnet.GenerateOptions{MaxTokens: 5})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(r.CompletionTokens, "tokens of an answer,", s.Len(), "tokens of conversation")
+	}
+	// Output:
+	// 5 tokens of an answer, 32 tokens of conversation
+	// 5 tokens of an answer, 50 tokens of conversation
+}
