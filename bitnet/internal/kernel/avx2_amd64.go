@@ -16,6 +16,7 @@ var avx2 = Set{
 	Softmax:        softmaxAVX2,
 	DotsHalf:       dotsHalfAVX2,
 	DotsInt8:       dotsInt8AVX2,
+	QuantizeHalf:   quantizeHalfAVX2,
 }
 
 //go:noescape
@@ -47,3 +48,6 @@ func dotsHalfAVX2(dst []float32, rows []uint16, x []float32)
 
 //go:noescape
 func dotsInt8AVX2(dst []int32, rows []int8, x []int16)
+
+//go:noescape
+func quantizeHalfAVX2(dst []int8, row []uint16) (step, rest, squares float32)

@@ -376,6 +376,21 @@ largestOfLanes:
 	VMAXPS       X2, X0, X0
 	VMOVSHDUP    X0, X2
 	VMAXSS       X2, X0, X0
+
+	// 0 has two signs; the definition's is that of the first. X1 is the scale.
+	VXORPS   X2, X2, X2
+	VUCOMISS X2, X0
+	JNE      known
+	MOVQ     SI, DI
+
+firstZero:
+	VMULSS   (DI), X1, X0
+	ADDQ     $4, DI
+	VUCOMISS X2, X0
+	JNE      firstZero
+	JPS      firstZero     // a NaN
+
+known:
 	VMOVSS       X0, largest+32(FP)
 	VBROADCASTSS X0, Y0
 
@@ -620,5 +635,93 @@ reduce:
 	JNE          row
 
 done:
+	VZEROUPPER
+	RET
+
+// func quantizeHalfAVX2(dst []int8, row []uint16) (step, rest, squares float32)
+TEXT ·quantizeHalfAVX2(SB), NOSPLIT, $0-60
+	MOVQ dst_base+0(FP), DI
+	MOVQ row_base+24(FP), SI
+	MOVQ row_len+32(FP), CX
+	SHRQ $4, CX
+
+	// Without their signs, float16 values order like integers.
+	VPCMPEQW Y1, Y1, Y1
+	VPSRLW   $1, Y1, Y2
+	VPXOR    X0, X0, X0
+	MOVQ     SI, R8
+	MOVQ     CX, DX
+	TESTQ    DX, DX
+	JEQ      largestOfLanes
+
+largest:
+	VPAND   (R8), Y2, Y3
+	VPMAXUW Y3, Y0, Y0
+	ADDQ    $32, R8
+	DECQ    DX
+	JNE     largest
+
+	// The largest of 8 words is the complement of the smallest complement.
+largestOfLanes:
+	VEXTRACTI128 $1, Y0, X3
+	VPMAXUW      X3, X0, X0
+	VPXOR        X1, X0, X0
+	VPHMINPOSUW  X0, X0
+	VPXOR        X1, X0, X0
+	VCVTPH2PS    X0, X0
+
+	// X0: the largest, X2: step, X1: 127/largest, 0 for the largest 0.
+	MOVL     $0x42fe0000, AX   // 127
+	VMOVD    AX, X3
+	VDIVSS   X3, X0, X2
+	VMOVSS   X2, step+48(FP)
+	VXORPS   X1, X1, X1
+	VUCOMISS X1, X0
+	JEQ      scaled
+	VDIVSS   X0, X3, X1
+
+scaled:
+	VBROADCASTSS X1, Y1
+	VBROADCASTSS X2, Y2
+	VXORPS       X6, X6, X6    // rest
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8    // squares
+	VXORPS       X9, X9, X9
+	TESTQ        CX, CX
+	JEQ          done
+
+loop:
+	VCVTPH2PS   (SI), Y3
+	VCVTPH2PS   16(SI), Y4
+	VFMADD231PS Y3, Y3, Y8
+	VFMADD231PS Y4, Y4, Y9
+	VMULPS      Y1, Y3, Y10
+	VMULPS      Y1, Y4, Y11
+	VCVTPS2DQ   Y10, Y10
+	VCVTPS2DQ   Y11, Y11
+
+	// Packing keeps to the halves of a register.
+	VPACKSSDW    Y11, Y10, Y12
+	VPERMQ       $0xd8, Y12, Y12
+	VEXTRACTI128 $1, Y12, X13
+	VPACKSSWB    X13, X12, X12
+	VMOVDQU      X12, (DI)
+
+	VCVTDQ2PS    Y10, Y10
+	VCVTDQ2PS    Y11, Y11
+	VFNMADD231PS Y10, Y2, Y3
+	VFNMADD231PS Y11, Y2, Y4
+	VFMADD231PS  Y3, Y3, Y6
+	VFMADD231PS  Y4, Y4, Y7
+	ADDQ         $32, SI
+	ADDQ         $16, DI
+	DECQ         CX
+	JNE          loop
+
+done:
+	SUM_LANES(Y6, Y7, X6, X7)
+	SUM_LANES(Y8, Y9, X8, X9)
+	VMOVSS X6, rest+52(FP)
+	VMOVSS X8, squares+56(FP)
 	VZEROUPPER
 	RET

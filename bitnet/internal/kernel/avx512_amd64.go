@@ -16,6 +16,7 @@ var avx512 = Set{
 	Softmax:        softmaxAVX512,
 	DotsHalf:       dotsHalfAVX512,
 	DotsInt8:       dotsInt8AVX512,
+	QuantizeHalf:   quantizeHalfAVX512,
 }
 
 //go:noescape
@@ -47,3 +48,6 @@ func dotsHalfAVX512(dst []float32, rows []uint16, x []float32)
 
 //go:noescape
 func dotsInt8AVX512(dst []int32, rows []int8, x []int16)
+
+//go:noescape
+func quantizeHalfAVX512(dst []int8, row []uint16) (step, rest, squares float32)

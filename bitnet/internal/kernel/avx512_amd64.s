@@ -349,8 +349,23 @@ largestOfLanes:
 	VMAXPS        X2, X0, X0
 	VMOVSHDUP     X0, X2
 	VMAXSS        X2, X0, X0
-	VMOVSS        X0, largest+32(FP)
-	VBROADCASTSS  X0, Z0
+
+	// 0 has two signs; the definition's is that of the first. X1 is the scale.
+	VXORPS   X2, X2, X2
+	VUCOMISS X2, X0
+	JNE      known
+	MOVQ     SI, DI
+
+firstZero:
+	VMULSS   (DI), X1, X0
+	ADDQ     $4, DI
+	VUCOMISS X2, X0
+	JNE      firstZero
+	JPS      firstZero     // a NaN
+
+known:
+	VMOVSS       X0, largest+32(FP)
+	VBROADCASTSS X0, Z0
 
 	VXORPS X6, X6, X6
 	MOVQ   SI, DI
@@ -552,5 +567,77 @@ reduce:
 	JNE           row
 
 done:
+	VZEROUPPER
+	RET
+
+// func quantizeHalfAVX512(dst []int8, row []uint16) (step, rest, squares float32)
+TEXT ·quantizeHalfAVX512(SB), NOSPLIT, $0-60
+	MOVQ dst_base+0(FP), DI
+	MOVQ row_base+24(FP), SI
+	MOVQ row_len+32(FP), CX
+	SHRQ $4, CX
+
+	// Without their signs, float16 values order like integers.
+	VPCMPEQW Y1, Y1, Y1
+	VPSRLW   $1, Y1, Y2
+	VPXOR    X0, X0, X0
+	MOVQ     SI, R8
+	MOVQ     CX, DX
+	TESTQ    DX, DX
+	JEQ      largestOfLanes
+
+largest:
+	VPAND   (R8), Y2, Y3
+	VPMAXUW Y3, Y0, Y0
+	ADDQ    $32, R8
+	DECQ    DX
+	JNE     largest
+
+	// The largest of 8 words is the complement of the smallest complement.
+largestOfLanes:
+	VEXTRACTI128 $1, Y0, X3
+	VPMAXUW      X3, X0, X0
+	VPXOR        X1, X0, X0
+	VPHMINPOSUW  X0, X0
+	VPXOR        X1, X0, X0
+	VCVTPH2PS    X0, X0
+
+	// X0: the largest, X2: step, X1: 127/largest, 0 for the largest 0.
+	MOVL     $0x42fe0000, AX   // 127
+	VMOVD    AX, X3
+	VDIVSS   X3, X0, X2
+	VMOVSS   X2, step+48(FP)
+	VXORPS   X1, X1, X1
+	VUCOMISS X1, X0
+	JEQ      scaled
+	VDIVSS   X0, X3, X1
+
+scaled:
+	VBROADCASTSS X1, Z1
+	VBROADCASTSS X2, Z2
+	VXORPS       X6, X6, X6    // rest
+	VXORPS       X7, X7, X7    // squares
+	TESTQ        CX, CX
+	JEQ          done
+
+loop:
+	VCVTPH2PS    (SI), Z4
+	VFMADD231PS  Z4, Z4, Z7
+	VMULPS       Z1, Z4, Z5
+	VCVTPS2DQ    Z5, Z5
+	VPMOVSDB     Z5, (DI)
+	VCVTDQ2PS    Z5, Z5
+	VFNMADD231PS Z5, Z2, Z4
+	VFMADD231PS  Z4, Z4, Z6
+	ADDQ         $32, SI
+	ADDQ         $16, DI
+	DECQ         CX
+	JNE          loop
+
+done:
+	SUM_LANES(Z6, Y6, X6, Y0, X0)
+	SUM_LANES(Z7, Y7, X7, Y0, X0)
+	VMOVSS X6, rest+52(FP)
+	VMOVSS X7, squares+56(FP)
 	VZEROUPPER
 	RET
