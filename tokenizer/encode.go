@@ -21,9 +21,12 @@ func AddBeginOfText() EncodeOption {
 }
 
 // PlainText makes "<|eot_id|>" in the text the ten characters it is written
-// with, not the special token. Whatever a person or a document wrote belongs
-// in here, lest it end the turn it is part of and start another. Without the
+// with, not the special token. Whatever a person or a document wrote should be
+// encoded so, lest it end the turn it is part of and start another. Without the
 // option special tokens are recognised.
+//
+// Tokens that a vocabulary has added without calling them special (user-defined
+// in a GGUF) are ordinary words to the model, and found in plain text as well.
 func PlainText() EncodeOption {
 	return func(o *encodeOptions) { o.plain = true }
 }

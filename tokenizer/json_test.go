@@ -242,7 +242,7 @@ func TestJSONErrors(t *testing.T) {
 		{"added twice", addedToken("content", "<|end_of_text|>"), "added_tokens", 2, false},
 		{"added with the same id", addedToken("id", 259), "added_tokens", 2, false},
 		{"added with the id of another", addedToken("id", 'x'), "model.vocab", 'x', false},
-		{"added beyond", addedToken("id", 1<<31), "added_tokens", 2, false},
+		{"added beyond", addedToken("id", uint32(1<<31)), "added_tokens", 2, false},
 		{"added id negative", addedToken("id", -1), "tokenizer.json", -1, false},
 		{"added single word", addedToken("single_word", true), "added_tokens", 2, true},
 		{"added strips left", addedToken("lstrip", true), "added_tokens", 2, true},

@@ -76,24 +76,34 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestSplitCharacters goes through all of Unicode, each character in places
-// where its class decides.
+// TestSplitCharacters goes through all of Unicode.
 func TestSplitCharacters(t *testing.T) {
-	step := rune(1)
-	if testing.Short() {
-		step = 7
+	classes := map[class]*regexp.Regexp{
+		letter:          regexp.MustCompile(`^\p{L}$`),
+		number:          regexp.MustCompile(`^\p{N}$`),
+		space:           regexp.MustCompile(`^[\t\v\f\x{85}\p{Z}]$`),
+		space | newline: regexp.MustCompile(`^[\r\n]$`),
 	}
-	for r := rune(0); r <= utf8.MaxRune; r += step {
-		if !utf8.ValidRune(r) {
-			continue
-		}
-		if 0x30000 < r && r < 0xE0000 {
-			continue // no character is assigned there
+	for r := rune(0); r <= utf8.MaxRune; r++ {
+		if !utf8.ValidRune(r) || 0x40000 <= r && r < 0xE0000 {
+			continue // nothing is assigned in planes 4 to 13
 		}
 		c := string(r)
-		text := "a" + c + c + "1" + c + " " + c + "'" + c + "\n"
-		if got, want := split(text), referencePieces(text); !slices.Equal(got, want) {
-			t.Fatalf("%U: %q gives %q, want %q", r, text, got, want)
+		want := class(0)
+		for of, expression := range classes {
+			if expression.MatchString(c) {
+				want |= of
+			}
+		}
+		if got, size := classAt(c, 0); got != want || size != len(c) {
+			t.Fatalf("%U has the class %b and %d bytes, want %b and %d", r, got, size, want, len(c))
+		}
+		if r%101 == 0 || r < 0x180 {
+			// Places where the class decides.
+			text := "a" + c + c + "1" + c + " " + c + "'" + c + "\n"
+			if got, want := split(text), referencePieces(text); !slices.Equal(got, want) {
+				t.Fatalf("%U: %q gives %q, want %q", r, text, got, want)
+			}
 		}
 	}
 }

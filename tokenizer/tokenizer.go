@@ -43,50 +43,54 @@ const maxJSONBytes = 256 << 20
 func Open(path string) (*Tokenizer, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %w", err)
+		return nil, err
 	}
 	defer file.Close()
-
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
 	start := make([]byte, 256)
 	n, err := io.ReadFull(file, start)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("tokenizer: %w", err)
+		return nil, err
 	}
 	start = start[:n]
 
-	var t *Tokenizer
 	switch {
 	case bytes.HasPrefix(start, []byte(gguf.Magic)):
-		t, err = openGGUF(path)
+		f, err := gguf.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		t, err := FromGGUF(f)
+		return t, withPath(path, err)
 	case bytes.HasPrefix(bytes.TrimLeft(start, " \t\r\n"), []byte("{")):
-		t, err = readJSON(io.MultiReader(bytes.NewReader(start), file))
-	default:
-		err = unsupported("file", none, "is neither a GGUF nor a tokenizer.json; give one of these")
+		t, err := readJSON(io.MultiReader(bytes.NewReader(start), file), info.Size())
+		return t, withPath(path, err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return t, nil
+	return nil, withPath(path, unsupported("file", none, "is neither a GGUF nor a tokenizer.json; give one of these"))
 }
 
-func openGGUF(path string) (*Tokenizer, error) {
-	f, err := gguf.Open(path)
-	if err != nil {
-		return nil, err
+func withPath(path string, err error) error {
+	if err == nil {
+		return nil
 	}
-	defer f.Close()
-	return FromGGUF(f)
+	return fmt.Errorf("open %s: %w", path, err)
 }
 
-func readJSON(r io.Reader) (*Tokenizer, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxJSONBytes+1))
-	if err != nil {
+// readJSON reads a tokenizer.json of about the given size.
+func readJSON(r io.Reader, size int64) (*Tokenizer, error) {
+	var data bytes.Buffer
+	data.Grow(int(min(size, maxJSONBytes)) + bytes.MinRead)
+	if _, err := data.ReadFrom(io.LimitReader(r, maxJSONBytes+1)); err != nil {
 		return nil, err
 	}
-	if len(data) > maxJSONBytes {
+	if data.Len() > maxJSONBytes {
 		return nil, unsupported("file", none, "has more than %d bytes, too many for a tokenizer.json", maxJSONBytes)
 	}
-	return fromJSON(data)
+	return fromJSON(data.Bytes())
 }
 
 // Decode returns the text of tokens, special ones as they are written. An id

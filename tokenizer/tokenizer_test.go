@@ -191,8 +191,8 @@ func TestInvalidUTF8(t *testing.T) {
 // the square of a piece's length.
 func TestMegabytes(t *testing.T) {
 	tokenizer := llama3Tokenizer()
-	for _, unit := range []string{"a", " ", "<|"} {
-		text := strings.Repeat(unit, 1<<20/len(unit))
+	for _, unit := range []string{"a", " "} {
+		text := strings.Repeat(unit, 1<<20)
 		ids, err := tokenizer.Encode(text)
 		if err != nil {
 			t.Fatal(err)
