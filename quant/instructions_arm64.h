@@ -59,6 +59,3 @@
 
 // fdiv vD.4s, vN.4s, vM.4s
 #define FDIV(m, n, d) WORD $(0x6e20fc00 | (m)<<16 | (n)<<5 | (d))
-
-// prfm pldl1keep, [xN, xM]
-#define PREFETCH(m, n) WORD $(0xf8a06800 | (m)<<16 | (n)<<5)

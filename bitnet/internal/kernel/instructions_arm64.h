@@ -53,3 +53,24 @@
 
 // smlal2 vD.4s, vN.8h, vM.8h
 #define SMLAL2_H(m, n, d) WORD $(0x4e608000 | (m)<<16 | (n)<<5 | (d))
+
+// sqxtn vD.4h, vN.4s
+#define SQXTN_S(n, d) WORD $(0x0e614800 | (n)<<5 | (d))
+
+// sqxtn2 vD.8h, vN.4s
+#define SQXTN2_S(n, d) WORD $(0x4e614800 | (n)<<5 | (d))
+
+// sqxtn vD.8b, vN.8h
+#define SQXTN_H(n, d) WORD $(0x0e214800 | (n)<<5 | (d))
+
+// sqxtn2 vD.16b, vN.8h
+#define SQXTN2_H(n, d) WORD $(0x4e214800 | (n)<<5 | (d))
+
+// umaxv hD, vN.8h
+#define UMAXV_H(n, d) WORD $(0x6e70a800 | (n)<<5 | (d))
+
+// fcvtns vD.4s, vN.4s
+#define FCVTNS(n, d) WORD $(0x4e21a800 | (n)<<5 | (d))
+
+// scvtf vD.4s, vN.4s
+#define SCVTF(n, d) WORD $(0x4e21d800 | (n)<<5 | (d))

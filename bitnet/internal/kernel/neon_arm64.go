@@ -16,6 +16,7 @@ var neon = Set{
 	Softmax:        softmaxNeon,
 	DotsHalf:       dotsHalfNeon,
 	DotsInt8:       dotsInt8Neon,
+	QuantizeHalf:   quantizeHalfNeon,
 }
 
 //go:noescape
@@ -76,3 +77,6 @@ func dotsHalfNeon(dst []float32, rows []uint16, x []float32)
 
 //go:noescape
 func dotsInt8Neon(dst []int32, rows []int8, x []int16)
+
+//go:noescape
+func quantizeHalfNeon(dst []int8, row []uint16) (step, rest, squares float32)
