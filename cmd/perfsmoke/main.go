@@ -1,0 +1,115 @@
+// Command perfsmoke runs a BitNet model for a few tokens in a process of its
+// own, reports how long everything took and leaves a receipt that anyone can
+// check, by its numbers and by running it again.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// Exit statuses.
+const (
+	exitOK     = 0
+	exitFailed = 1 // a check or gate that was asked for says no
+	exitUsage  = 2
+)
+
+// A console is what a command sees of the world.
+type console struct {
+	stdout, stderr io.Writer
+	env            func(name string) string
+}
+
+// A command gets the arguments after its name and returns the exit status.
+type command struct {
+	name    string
+	summary string // for the overview; a command without is left out of it
+	run     func(c *console, args []string) int
+}
+
+func commands() []command {
+	return []command{}
+}
+
+func main() {
+	c := &console{stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv}
+	os.Exit(dispatch(c, os.Args[1:]))
+}
+
+// dispatch runs the command that the first argument names, and "run" where it
+// names none.
+func dispatch(c *console, args []string) int {
+	name := "run"
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		name, args = args[0], args[1:]
+	}
+	if name == "help" || len(args) > 0 && name == "run" && (args[0] == "-h" || args[0] == "-help" || args[0] == "--help") {
+		overview(c.stdout)
+		return exitOK
+	}
+	for _, command := range commands() {
+		if command.name == name {
+			return command.run(c, args)
+		}
+	}
+	return c.usageError("there is no command %q; perfsmoke help lists them", name)
+}
+
+func overview(w io.Writer) {
+	fmt.Fprintln(w, "usage: perfsmoke [command] [flags]")
+	for _, command := range commands() {
+		if command.summary != "" {
+			fmt.Fprintf(w, "  %-8s %s\n", command.name, command.summary)
+		}
+	}
+	fmt.Fprintln(w, "perfsmoke command -h lists the flags of a command")
+}
+
+// usageError says on one line that the command was used wrongly.
+func (c *console) usageError(format string, args ...any) int {
+	fmt.Fprintf(c.stderr, "perfsmoke: %s\n", printable(fmt.Sprintf(format, args...)))
+	return exitUsage
+}
+
+// fail says on one line why the command says no.
+func (c *console) fail(format string, args ...any) int {
+	fmt.Fprintf(c.stderr, "perfsmoke: %s\n", printable(fmt.Sprintf(format, args...)))
+	return exitFailed
+}
+
+// newFlags returns an empty flag set for a command; its errors are reported by
+// parse.
+func newFlags(name string) *flag.FlagSet {
+	flags := flag.NewFlagSet("perfsmoke "+name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	return flags
+}
+
+// parse reads flags and other arguments, which may stand in any order, and
+// returns the others. Where ok is false, the command ends with status.
+func (c *console) parse(flags *flag.FlagSet, args []string, synopsis string) (rest []string, status int, ok bool) {
+	for {
+		if err := flags.Parse(args); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				fmt.Fprintf(c.stdout, "usage: perfsmoke %s\n", synopsis)
+				flags.SetOutput(c.stdout)
+				flags.PrintDefaults()
+				return nil, exitOK, false
+			}
+			return nil, c.usageError("%v", err), false
+		}
+		parsed := len(args) - flags.NArg()
+		if parsed > 0 && args[parsed-1] == "--" {
+			return append(rest, flags.Args()...), exitOK, true
+		}
+		if flags.NArg() == 0 {
+			return rest, exitOK, true
+		}
+		rest, args = append(rest, flags.Arg(0)), flags.Args()[1:]
+	}
+}
