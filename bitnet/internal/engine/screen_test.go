@@ -1,0 +1,136 @@
+package engine
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/gobitnet/gobitnet/bitnet/internal/kernel"
+	"github.com/gobitnet/gobitnet/quant"
+)
+
+// hostileHead has rows of every kind: ordinary, with one outlier, denormal,
+// zero, equal to others, infinite and not a number.
+func hostileHead(r *rand.Rand, rows, cols int) []uint16 {
+	head := make([]uint16, rows*cols)
+	set := kernel.Available()[0]
+	x := make([]float32, cols)
+	for row := range rows {
+		for i := range x {
+			x[i] = float32(r.NormFloat64() * 0.05)
+			switch row % 11 {
+			case 3:
+				x[i] *= 1e-6
+			case 4:
+				x[i] = 0
+			}
+		}
+		if row%11 == 2 {
+			x[r.IntN(cols)] = 300
+		}
+		set.FloatToHalf(head[row*cols:(row+1)*cols], x)
+		switch {
+		case row%11 == 7:
+			copy(head[row*cols:], head[(row-5)*cols:(row-4)*cols])
+		case row == 500:
+			head[row*cols+5] = 0x7c00
+		case row == 600:
+			head[row*cols+5] = 0x7e00
+		}
+	}
+	return head
+}
+
+// TestBounds holds the bound of every row against the logit that the float16
+// kernel computes, and the rows that are found against all of them.
+func TestBounds(t *testing.T) {
+	const rows, cols = 2000, 384
+	r := rand.New(rand.NewPCG(1, 2))
+	head := hostileHead(r, rows, cols)
+	for _, k := range quant.Available() {
+		t.Run(k.Name(), func(t *testing.T) {
+			e := New(2, k)
+			defer e.Pool.Close()
+			if err := e.Pool.Acquire(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			defer e.Pool.Release()
+			released := make([]int, rows)
+			image := e.BuildImage(head, cols, func(part []uint16) {
+				at := (len(head) - cap(part)) / cols
+				for i := range len(part) / cols {
+					released[at+i]++
+				}
+			})
+			if slices.Min(released) != 1 || slices.Max(released) != 1 {
+				t.Error("the head was not released once")
+			}
+			x, logits := make([]float32, cols), make([]float32, rows)
+			for trial := range 30 {
+				for i := range x {
+					x[i] = float32(r.NormFloat64())
+					switch trial % 4 {
+					case 1:
+						x[i] *= 1e-4
+					case 2:
+						x[i] = float32(math.Exp(r.NormFloat64() * 3))
+					case 3:
+						x[i] = float32(i / (cols - 3) * 1000)
+					}
+				}
+				e.Head(logits, head, x)
+				if !e.screen.setVector(x) {
+					t.Fatal("no bound for an ordinary vector")
+				}
+				var dots [1]int32
+				for row := range rows {
+					m := &image.rows[row]
+					e.float.DotsInt8(dots[:], image.q[row*cols:(row+1)*cols], e.screen.y)
+					estimate := float64(dots[0]) * float64(m.step) * e.screen.unit
+					bound := float64(m.rest)*e.screen.eFactor + float64(m.norm)*e.screen.wFactor
+					if row == 500 || row == 600 {
+						if !math.IsInf(bound, 1) {
+							t.Fatalf("row %d is not finite, its bound is %v", row, bound)
+						}
+						continue
+					}
+					if diff := math.Abs(float64(logits[row]) - estimate); !(diff <= bound) {
+						t.Fatalf("trial %d, row %d: %v off where %v was promised", trial, row, diff, bound)
+					}
+				}
+				for _, keep := range []int{1, 3, 50} {
+					found, values, ok := e.Largest(image, head, x, keep)
+					if !ok {
+						t.Fatal("not found")
+					}
+					if !slices.IsSorted(found) {
+						t.Fatal("rows are not in order")
+					}
+					for i, row := range found {
+						if math.Float32bits(values[i]) != math.Float32bits(logits[row]) {
+							t.Fatalf("row %d is %x, in full %x", row, values[i], logits[row])
+						}
+					}
+					sorted := slices.DeleteFunc(slices.Clone(logits), func(v float32) bool { return v-v != 0 })
+					slices.Sort(sorted)
+					least := sorted[len(sorted)-keep]
+					for row, v := range logits {
+						if v >= least && !slices.Contains(found, row) {
+							t.Fatalf("trial %d: row %d with %v is one of the %d largest and was not found", trial, row, v, keep)
+						}
+					}
+				}
+			}
+			clear(x)
+			if _, _, ok := e.Largest(image, head, x, 1); ok {
+				t.Error("a bound for a vector of zeros, whose logits are all equal")
+			}
+			x[3] = float32(math.Inf(1))
+			if _, _, ok := e.Largest(image, head, x, 1); ok {
+				t.Error("a bound for a vector that is not finite")
+			}
+		})
+	}
+}
