@@ -170,76 +170,76 @@ done:
 // those of c from DI, R11 points into the group. The group after it, or what
 // lies behind the last one, is on its way from memory.
 #define MUL(load, log2size) \
-	SHLQ    $log2size, AX \
-	SHLQ    $2, R8 \
-	SHLQ    $2, R13 \
-	LEAQ    (R8)(R8*1), R9 \
-	LEAQ    (R13)(R13*1), R15 \
-	LEAQ    (R8)(R9*1), R10 \
-	LEAQ    (R13)(R15*1), BX \
-	CMPQ    CX, $4 \
-	JGE     group \
-	XORQ    R10, R10 \
-	XORQ    BX, BX \
-	CMPQ    CX, $3 \
-	JEQ     group \
-	XORQ    R9, R9 \
-	XORQ    R15, R15 \
-	CMPQ    CX, $2 \
-	JEQ     group \
-	XORQ    R8, R8 \
-	XORQ    R13, R13 \
-group: \
-	VXORPS  X0, X0, X0 \
-	VXORPS  X1, X1, X1 \
-	VXORPS  X2, X2, X2 \
-	VXORPS  X3, X3, X3 \
-	VXORPS  X4, X4, X4 \
-	VXORPS  X5, X5, X5 \
-	VXORPS  X6, X6, X6 \
-	VXORPS  X7, X7, X7 \
-	MOVQ    DX, CX \
-	SUBQ    $4, CX \
-	JLT     fewer \
-four: \
-	MUL_STEP(load, (8<<log2size), 0) \
-	MUL_STEP(load, (8<<log2size), 1) \
-	MUL_STEP(load, (8<<log2size), 2) \
-	MUL_STEP(load, (8<<log2size), 3) \
-	PREFETCHT0 (R11)(AX*1) \
+	SHLQ       $log2size, AX             \
+	SHLQ       $2, R8                    \
+	SHLQ       $2, R13                   \
+	LEAQ       (R8)(R8*1), R9            \
+	LEAQ       (R13)(R13*1), R15         \
+	LEAQ       (R8)(R9*1), R10           \
+	LEAQ       (R13)(R15*1), BX          \
+	CMPQ       CX, $4                    \
+	JGE        group                     \
+	XORQ       R10, R10                  \
+	XORQ       BX, BX                    \
+	CMPQ       CX, $3                    \
+	JEQ        group                     \
+	XORQ       R9, R9                    \
+	XORQ       R15, R15                  \
+	CMPQ       CX, $2                    \
+	JEQ        group                     \
+	XORQ       R8, R8                    \
+	XORQ       R13, R13                  \
+	group:                               \
+	VXORPS     X0, X0, X0                \
+	VXORPS     X1, X1, X1                \
+	VXORPS     X2, X2, X2                \
+	VXORPS     X3, X3, X3                \
+	VXORPS     X4, X4, X4                \
+	VXORPS     X5, X5, X5                \
+	VXORPS     X6, X6, X6                \
+	VXORPS     X7, X7, X7                \
+	MOVQ       DX, CX                    \
+	SUBQ       $4, CX                    \
+	JLT        fewer                     \
+	four:                                \
+	MUL_STEP(load, (8<<log2size), 0)     \
+	MUL_STEP(load, (8<<log2size), 1)     \
+	MUL_STEP(load, (8<<log2size), 2)     \
+	MUL_STEP(load, (8<<log2size), 3)     \
+	PREFETCHT0 (R11)(AX*1)               \
 	PREFETCHT0 (32<<log2size)(R11)(AX*1) \
-	ADDQ    $16, SI \
-	ADDQ    $(64<<log2size), R11 \
-	SUBQ    $4, CX \
-	JGE     four \
-fewer: \
-	ADDQ    $4, CX \
-	JEQ     store \
-one: \
-	MUL_STEP(load, (8<<log2size), 0) \
-	ADDQ    $4, SI \
-	ADDQ    $(16<<log2size), R11 \
-	DECQ    CX \
-	JNE     one \
-store: \
-	VMOVUPS Y0, (DI) \
-	VMOVUPS Y1, 32(DI) \
-	VMOVUPS Y2, (DI)(R13*1) \
-	VMOVUPS Y3, 32(DI)(R13*1) \
-	VMOVUPS Y4, (DI)(R15*1) \
-	VMOVUPS Y5, 32(DI)(R15*1) \
-	VMOVUPS Y6, (DI)(BX*1) \
-	VMOVUPS Y7, 32(DI)(BX*1) \
-	ADDQ    $64, DI \
-	MOVQ    DX, CX \
-	SHLQ    $2, CX \
-	SUBQ    CX, SI \
-	SHLQ    $(2+log2size), CX \
-	SUBQ    CX, R11 \
-	ADDQ    AX, R11 \
-	DECQ    R14 \
-	JNE     group \
-	VZEROUPPER \
+	ADDQ       $16, SI                   \
+	ADDQ       $(64<<log2size), R11      \
+	SUBQ       $4, CX                    \
+	JGE        four                      \
+	fewer:                               \
+	ADDQ       $4, CX                    \
+	JEQ        store                     \
+	one:                                 \
+	MUL_STEP(load, (8<<log2size), 0)     \
+	ADDQ       $4, SI                    \
+	ADDQ       $(16<<log2size), R11      \
+	DECQ       CX                        \
+	JNE        one                       \
+	store:                               \
+	VMOVUPS    Y0, (DI)                  \
+	VMOVUPS    Y1, 32(DI)                \
+	VMOVUPS    Y2, (DI)(R13*1)           \
+	VMOVUPS    Y3, 32(DI)(R13*1)         \
+	VMOVUPS    Y4, (DI)(R15*1)           \
+	VMOVUPS    Y5, 32(DI)(R15*1)         \
+	VMOVUPS    Y6, (DI)(BX*1)            \
+	VMOVUPS    Y7, 32(DI)(BX*1)          \
+	ADDQ       $64, DI                   \
+	MOVQ       DX, CX                    \
+	SHLQ       $2, CX                    \
+	SUBQ       CX, SI                    \
+	SHLQ       $(2+log2size), CX         \
+	SUBQ       CX, R11                   \
+	ADDQ       AX, R11                   \
+	DECQ       R14                       \
+	JNE        group                     \
+	VZEROUPPER                           \
 	RET
 
 // func mulHalfAVX2(c []float32, cStride int, a []float32, aStride, rows int, b []uint16, groupStride, inner, groups int)
@@ -268,9 +268,9 @@ TEXT ·mulFloatAVX2(SB), NOSPLIT, $0-120
 	MOVQ groups+112(FP), R14
 	MUL(VMOVUPS, 2)
 
-// EXP replaces Y2 and Y3, at most 0, by their exponentials, 0 for a NaN. It is
-// Exp, operation for operation. Y13 to Y15 hold roundShift, log2e and
-// expCutoff. Y0, Y1, Y6 and Y7 stay.
+	// EXP replaces Y2 and Y3, at most 0, by their exponentials, 0 for a NaN. It is
+	// Exp, operation for operation. Y13 to Y15 hold roundShift, log2e and
+	// expCutoff. Y0, Y1, Y6 and Y7 stay.
 #define EXP \
 	VMOVAPS      Y13, Y4                   \
 	VMOVAPS      Y13, Y5                   \
@@ -388,7 +388,7 @@ firstZero:
 	ADDQ     $4, DI
 	VUCOMISS X2, X0
 	JNE      firstZero
-	JPS      firstZero     // a NaN
+	JPS      firstZero    // a NaN
 
 known:
 	VMOVSS       X0, largest+32(FP)
@@ -643,6 +643,7 @@ TEXT ·quantizeHalfAVX2(SB), NOSPLIT, $0-60
 	MOVQ dst_base+0(FP), DI
 	MOVQ row_base+24(FP), SI
 	MOVQ row_len+32(FP), CX
+	LEAQ (CX)(CX*1), R9      // bytes of the row
 	SHRQ $4, CX
 
 	// Without their signs, float16 values order like integers.
@@ -671,7 +672,7 @@ largestOfLanes:
 	VCVTPH2PS    X0, X0
 
 	// X0: the largest, X2: step, X1: 127/largest, 0 for the largest 0.
-	MOVL     $0x42fe0000, AX   // 127
+	MOVL     $0x42fe0000, AX // 127
 	VMOVD    AX, X3
 	VDIVSS   X3, X0, X2
 	VMOVSS   X2, step+48(FP)
@@ -683,14 +684,16 @@ largestOfLanes:
 scaled:
 	VBROADCASTSS X1, Y1
 	VBROADCASTSS X2, Y2
-	VXORPS       X6, X6, X6    // rest
+	VXORPS       X6, X6, X6 // rest
 	VXORPS       X7, X7, X7
-	VXORPS       X8, X8, X8    // squares
+	VXORPS       X8, X8, X8 // squares
 	VXORPS       X9, X9, X9
 	TESTQ        CX, CX
 	JEQ          done
 
+	// The next row is on its way from memory meanwhile.
 loop:
+	PREFETCHT0  (SI)(R9*1)
 	VCVTPH2PS   (SI), Y3
 	VCVTPH2PS   16(SI), Y4
 	VFMADD231PS Y3, Y3, Y8

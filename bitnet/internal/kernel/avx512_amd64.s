@@ -128,19 +128,19 @@ done:
 // column k of a and the groups' rows k of b, counted from where SI, R11 and R12
 // point to. load reads 16 numbers, which size bytes hold.
 #define MUL_STEP(load, size, k) \
-	load         (k*size)(R11), Z8 \
-	load         (k*size)(R12), Z9 \
-	VBROADCASTSS (k*4)(SI), Z10 \
-	VBROADCASTSS (k*4)(SI)(R8*1), Z11 \
-	VBROADCASTSS (k*4)(SI)(R9*1), Z12 \
+	load         (k*size)(R11), Z8     \
+	load         (k*size)(R12), Z9     \
+	VBROADCASTSS (k*4)(SI), Z10        \
+	VBROADCASTSS (k*4)(SI)(R8*1), Z11  \
+	VBROADCASTSS (k*4)(SI)(R9*1), Z12  \
 	VBROADCASTSS (k*4)(SI)(R10*1), Z13 \
-	VFMADD231PS  Z8, Z10, Z0 \
-	VFMADD231PS  Z9, Z10, Z1 \
-	VFMADD231PS  Z8, Z11, Z2 \
-	VFMADD231PS  Z9, Z11, Z3 \
-	VFMADD231PS  Z8, Z12, Z4 \
-	VFMADD231PS  Z9, Z12, Z5 \
-	VFMADD231PS  Z8, Z13, Z6 \
+	VFMADD231PS  Z8, Z10, Z0           \
+	VFMADD231PS  Z9, Z10, Z1           \
+	VFMADD231PS  Z8, Z11, Z2           \
+	VFMADD231PS  Z9, Z11, Z3           \
+	VFMADD231PS  Z8, Z12, Z4           \
+	VFMADD231PS  Z9, Z12, Z5           \
+	VFMADD231PS  Z8, Z13, Z6           \
 	VFMADD231PS  Z9, Z13, Z7
 
 // MUL is what mulHalf and mulFloat share. load reads 16 numbers of b, 2 to the
@@ -156,90 +156,90 @@ done:
 // those of c from DI, R11 and R12 point into the two groups. The two groups
 // after these, or what lies behind the last one, are on their way from memory.
 #define MUL(load, log2size) \
-	SHLQ    $log2size, AX \
-	SHLQ $2, R8 \
-	SHLQ $2, R13 \
-	LEAQ (R8)(R8*1), R9 \
-	LEAQ (R13)(R13*1), R15 \
-	LEAQ (R8)(R9*1), R10 \
-	LEAQ (R13)(R15*1), BX \
-	CMPQ CX, $4 \
-	JGE  pair \
-	XORQ R10, R10 \
-	XORQ BX, BX \
-	CMPQ CX, $3 \
-	JEQ  pair \
-	XORQ R9, R9 \
-	XORQ R15, R15 \
-	CMPQ CX, $2 \
-	JEQ  pair \
-	XORQ R8, R8 \
-	XORQ R13, R13 \
-pair: \
-	MOVQ    R11, R12 \
-	CMPQ    R14, $1 \
-	JEQ     ready \
-	ADDQ    AX, R12 \
-ready: \
-	VXORPS  X0, X0, X0 \
-	VXORPS  X1, X1, X1 \
-	VXORPS  X2, X2, X2 \
-	VXORPS  X3, X3, X3 \
-	VXORPS  X4, X4, X4 \
-	VXORPS  X5, X5, X5 \
-	VXORPS  X6, X6, X6 \
-	VXORPS  X7, X7, X7 \
-	MOVQ    DX, CX \
-	SUBQ    $4, CX \
-	JLT     fewer \
-four: \
-	MUL_STEP(load, (16<<log2size), 0) \
-	MUL_STEP(load, (16<<log2size), 1) \
-	MUL_STEP(load, (16<<log2size), 2) \
-	MUL_STEP(load, (16<<log2size), 3) \
-	PREFETCHT0 (R11)(AX*2) \
+	SHLQ       $log2size, AX             \
+	SHLQ       $2, R8                    \
+	SHLQ       $2, R13                   \
+	LEAQ       (R8)(R8*1), R9            \
+	LEAQ       (R13)(R13*1), R15         \
+	LEAQ       (R8)(R9*1), R10           \
+	LEAQ       (R13)(R15*1), BX          \
+	CMPQ       CX, $4                    \
+	JGE        pair                      \
+	XORQ       R10, R10                  \
+	XORQ       BX, BX                    \
+	CMPQ       CX, $3                    \
+	JEQ        pair                      \
+	XORQ       R9, R9                    \
+	XORQ       R15, R15                  \
+	CMPQ       CX, $2                    \
+	JEQ        pair                      \
+	XORQ       R8, R8                    \
+	XORQ       R13, R13                  \
+	pair:                                \
+	MOVQ       R11, R12                  \
+	CMPQ       R14, $1                   \
+	JEQ        ready                     \
+	ADDQ       AX, R12                   \
+	ready:                               \
+	VXORPS     X0, X0, X0                \
+	VXORPS     X1, X1, X1                \
+	VXORPS     X2, X2, X2                \
+	VXORPS     X3, X3, X3                \
+	VXORPS     X4, X4, X4                \
+	VXORPS     X5, X5, X5                \
+	VXORPS     X6, X6, X6                \
+	VXORPS     X7, X7, X7                \
+	MOVQ       DX, CX                    \
+	SUBQ       $4, CX                    \
+	JLT        fewer                     \
+	four:                                \
+	MUL_STEP(load, (16<<log2size), 0)    \
+	MUL_STEP(load, (16<<log2size), 1)    \
+	MUL_STEP(load, (16<<log2size), 2)    \
+	MUL_STEP(load, (16<<log2size), 3)    \
+	PREFETCHT0 (R11)(AX*2)               \
 	PREFETCHT0 (32<<log2size)(R11)(AX*2) \
-	PREFETCHT0 (R12)(AX*2) \
+	PREFETCHT0 (R12)(AX*2)               \
 	PREFETCHT0 (32<<log2size)(R12)(AX*2) \
-	ADDQ    $16, SI \
-	ADDQ    $(64<<log2size), R11 \
-	ADDQ    $(64<<log2size), R12 \
-	SUBQ    $4, CX \
-	JGE     four \
-fewer: \
-	ADDQ    $4, CX \
-	JEQ     store \
-one: \
-	MUL_STEP(load, (16<<log2size), 0) \
-	ADDQ    $4, SI \
-	ADDQ    $(16<<log2size), R11 \
-	ADDQ    $(16<<log2size), R12 \
-	DECQ    CX \
-	JNE     one \
-store: \
-	VMOVUPS Z0, (DI) \
-	VMOVUPS Z2, (DI)(R13*1) \
-	VMOVUPS Z4, (DI)(R15*1) \
-	VMOVUPS Z6, (DI)(BX*1) \
-	CMPQ    R14, $1 \
-	JEQ     done \
-	ADDQ    $64, DI \
-	VMOVUPS Z1, (DI) \
-	VMOVUPS Z3, (DI)(R13*1) \
-	VMOVUPS Z5, (DI)(R15*1) \
-	VMOVUPS Z7, (DI)(BX*1) \
-	ADDQ    $64, DI \
-	MOVQ    DX, CX \
-	SHLQ    $2, CX \
-	SUBQ    CX, SI \
-	SHLQ    $(2+log2size), CX \
-	MOVQ    R12, R11 \
-	SUBQ    CX, R11 \
-	ADDQ    AX, R11 \
-	SUBQ    $2, R14 \
-	JGT     pair \
-done: \
-	VZEROUPPER \
+	ADDQ       $16, SI                   \
+	ADDQ       $(64<<log2size), R11      \
+	ADDQ       $(64<<log2size), R12      \
+	SUBQ       $4, CX                    \
+	JGE        four                      \
+	fewer:                               \
+	ADDQ       $4, CX                    \
+	JEQ        store                     \
+	one:                                 \
+	MUL_STEP(load, (16<<log2size), 0)    \
+	ADDQ       $4, SI                    \
+	ADDQ       $(16<<log2size), R11      \
+	ADDQ       $(16<<log2size), R12      \
+	DECQ       CX                        \
+	JNE        one                       \
+	store:                               \
+	VMOVUPS    Z0, (DI)                  \
+	VMOVUPS    Z2, (DI)(R13*1)           \
+	VMOVUPS    Z4, (DI)(R15*1)           \
+	VMOVUPS    Z6, (DI)(BX*1)            \
+	CMPQ       R14, $1                   \
+	JEQ        done                      \
+	ADDQ       $64, DI                   \
+	VMOVUPS    Z1, (DI)                  \
+	VMOVUPS    Z3, (DI)(R13*1)           \
+	VMOVUPS    Z5, (DI)(R15*1)           \
+	VMOVUPS    Z7, (DI)(BX*1)            \
+	ADDQ       $64, DI                   \
+	MOVQ       DX, CX                    \
+	SHLQ       $2, CX                    \
+	SUBQ       CX, SI                    \
+	SHLQ       $(2+log2size), CX         \
+	MOVQ       R12, R11                  \
+	SUBQ       CX, R11                   \
+	ADDQ       AX, R11                   \
+	SUBQ       $2, R14                   \
+	JGT        pair                      \
+	done:                                \
+	VZEROUPPER                           \
 	RET
 
 // func mulHalfAVX512(c []float32, cStride int, a []float32, aStride, rows int, b []uint16, groupStride, inner, groups int)
@@ -268,8 +268,8 @@ TEXT ·mulFloatAVX512(SB), NOSPLIT, $0-120
 	MOVQ groups+112(FP), R14
 	MUL(VMOVUPS, 2)
 
-// EXP replaces Z2, at most 0, by its exponential where the mask in has a bit,
-// by 0 elsewhere. It is Exp, operation for operation.
+	// EXP replaces Z2, at most 0, by its exponential where the mask in has a bit,
+	// by 0 elsewhere. It is Exp, operation for operation.
 #define EXP(in) \
 	VCMPPS       $0x1d, Z16, Z2, in, K2 \
 	VMOVAPS      Z18, Z3                \
@@ -316,7 +316,7 @@ TEXT ·softmaxAVX512(SB), NOSPLIT, $0-40
 	DECL   AX
 	KMOVW  AX, K1
 	KXNORW K3, K3, K3
-	XORQ   CX, DX          // elements in whole sixteens
+	XORQ   CX, DX         // elements in whole sixteens
 	LEAQ   (SI)(DX*4), R8
 
 	// Z0: the largest scaled value of each lane, −∞ to begin with. VMAXPS
@@ -361,7 +361,7 @@ firstZero:
 	ADDQ     $4, DI
 	VUCOMISS X2, X0
 	JNE      firstZero
-	JPS      firstZero     // a NaN
+	JPS      firstZero    // a NaN
 
 known:
 	VMOVSS       X0, largest+32(FP)
@@ -575,6 +575,7 @@ TEXT ·quantizeHalfAVX512(SB), NOSPLIT, $0-60
 	MOVQ dst_base+0(FP), DI
 	MOVQ row_base+24(FP), SI
 	MOVQ row_len+32(FP), CX
+	LEAQ (CX)(CX*1), R9      // bytes of the row
 	SHRQ $4, CX
 
 	// Without their signs, float16 values order like integers.
@@ -603,7 +604,7 @@ largestOfLanes:
 	VCVTPH2PS    X0, X0
 
 	// X0: the largest, X2: step, X1: 127/largest, 0 for the largest 0.
-	MOVL     $0x42fe0000, AX   // 127
+	MOVL     $0x42fe0000, AX // 127
 	VMOVD    AX, X3
 	VDIVSS   X3, X0, X2
 	VMOVSS   X2, step+48(FP)
@@ -615,12 +616,14 @@ largestOfLanes:
 scaled:
 	VBROADCASTSS X1, Z1
 	VBROADCASTSS X2, Z2
-	VXORPS       X6, X6, X6    // rest
-	VXORPS       X7, X7, X7    // squares
+	VXORPS       X6, X6, X6 // rest
+	VXORPS       X7, X7, X7 // squares
 	TESTQ        CX, CX
 	JEQ          done
 
+	// The next row is on its way from memory meanwhile.
 loop:
+	PREFETCHT0   (SI)(R9*1)
 	VCVTPH2PS    (SI), Z4
 	VFMADD231PS  Z4, Z4, Z7
 	VMULPS       Z1, Z4, Z5
