@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gobitnet/gobitnet/bitnet"
+	"github.com/gobitnet/gobitnet/tokenizer"
+)
+
+func newFlags() *flag.FlagSet {
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // the error says it all
+	flags.Usage = func() {}
+	return flags
+}
+
+// parse parses flags that stand before, between and behind the positional
+// arguments, which it returns. Behind "--" everything is positional.
+func parse(flags *flag.FlagSet, args []string) (positional []string, err error) {
+	for {
+		if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+			return nil, err
+		} else if err != nil {
+			return nil, usagef("%s", strings.Replace(err.Error(), "flag provided but not defined:", "unknown flag", 1))
+		}
+		rest := flags.Args()
+		if len(rest) == 0 {
+			return positional, nil
+		}
+		if n := len(args) - len(rest); n > 0 && args[n-1] == "--" {
+			return append(positional, rest...), nil
+		}
+		positional, args = append(positional, rest[0]), rest[1:]
+	}
+}
+
+// parseAlone is parse for commands that have flags only.
+func parseAlone(flags *flag.FlagSet, args []string) error {
+	positional, err := parse(flags, args)
+	if err == nil && len(positional) > 0 {
+		return usagef("unexpected argument %q: everything is given by flags, and text with spaces in quotes", positional[0])
+	}
+	return err
+}
+
+func given(flags *flag.FlagSet, name string) bool {
+	found := false
+	flags.Visit(func(f *flag.Flag) { found = found || f.Name == name })
+	return found
+}
+
+// modelFlags say which model to open, and how.
+type modelFlags struct {
+	path      string
+	tokenizer string
+	threads   int
+}
+
+const modelHelp = `  --model M         the GGUF file of a BitNet b1.58 model (default: BITNET_MODEL)
+  --tokenizer T     take the vocabulary from this GGUF or tokenizer.json instead
+                    of the model's
+  --threads N       compute with N threads; 0 means all processors that the
+                    process may use (default: BITNET_THREADS, or 0)
+`
+
+func (m *modelFlags) register(flags *flag.FlagSet, s settings) {
+	m.threads = s.threads
+	flags.StringVar(&m.path, "model", s.model, "")
+	flags.StringVar(&m.tokenizer, "tokenizer", "", "")
+	flags.Func("threads", "", func(text string) (err error) {
+		m.threads, err = parseCount(text, maxThreads)
+		return err
+	})
+}
+
+func (m *modelFlags) check() error {
+	if m.path == "" {
+		return usagef("no model: name its GGUF file by --model or in BITNET_MODEL")
+	}
+	return nil
+}
+
+// open opens the model and returns it with the time that took.
+func (m *modelFlags) open(c *call) (*bitnet.Model, time.Duration, error) {
+	start := time.Now()
+	options := []bitnet.Option{bitnet.WithThreads(m.threads), bitnet.WithKernels(c.settings.kernels)}
+	if m.tokenizer != "" {
+		t, err := openTokenizer(m.tokenizer)
+		if err != nil {
+			return nil, 0, err
+		}
+		options = append(options, bitnet.WithTokenizer(t))
+	}
+	model, err := bitnet.Open(m.path, options...)
+	if err != nil {
+		return nil, 0, describeOpen(m.path, err)
+	}
+	took := time.Since(start)
+	config := model.Config()
+	c.debugf("model %q: %s, %d blocks, width %d, vocabulary %d, context %d; %d threads, %s kernels; opened in %.3f s",
+		config.Name, config.Architecture, config.Blocks, config.EmbeddingLength, config.VocabularySize, config.ContextLength,
+		model.Threads(), model.Kernels(), took.Seconds())
+	return model, took, nil
+}
+
+func openTokenizer(path string) (*tokenizer.Tokenizer, error) {
+	t, err := tokenizer.Open(path)
+	if err != nil {
+		return nil, describeOpen(path, err)
+	}
+	return t, nil
+}
+
+// describeOpen adds to the error of opening a file what is to be done.
+func describeOpen(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: there is no such file: check the path", path)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s: you may not read this file: check its permissions", path)
+	case errors.Is(err, bitnet.ErrModel):
+		return fmt.Errorf("%s cannot be run: %w (bitnet inspect shows what is in it)", path, err)
+	}
+	return err
+}
+
+// generationFlags say how text is generated.
+type generationFlags struct {
+	maxTokens   int
+	greedy      bool
+	temperature float64
+	topK        int
+	topP, minP  float64
+	seed        *uint64
+}
+
+const generationHelp = `  --greedy          always take the likeliest token; this is the default
+  --temperature X   draw tokens at this temperature; 0 is greedy (default: 0)
+  --top-k K         draw from the K likeliest tokens only (default: 0, all)
+  --min-p P         leave out tokens less likely than P times the likeliest one
+                    (default: 0, none)
+  --top-p P         draw from the fewest likeliest tokens that together have the
+                    probability P (default: 1, all)
+  --seed N          seed of the draws; the same seed gives the same text on every
+                    machine (default: BITNET_SEED, or a random one that is told)
+`
+
+func (g *generationFlags) register(flags *flag.FlagSet, s settings, maxTokens int) {
+	g.maxTokens, g.seed = maxTokens, s.seed
+	count := func(p *int) func(string) error {
+		return func(text string) (err error) {
+			*p, err = parseCount(text, math.MaxInt32)
+			return err
+		}
+	}
+	flags.Func("max-tokens", "", count(&g.maxTokens))
+	flags.Func("top-k", "", count(&g.topK))
+	flags.Func("top-p", "", share(&g.topP))
+	flags.Func("min-p", "", share(&g.minP))
+	flags.BoolVar(&g.greedy, "greedy", false, "")
+	flags.Func("temperature", "", func(text string) error {
+		x, err := strconv.ParseFloat(text, 64)
+		if err != nil || x != 0 && !(x >= 1e-6 && x <= 1e6) {
+			return errors.New("it must be 0 or a number from 0.000001 to 1000000")
+		}
+		g.temperature = x
+		return nil
+	})
+	flags.Func("seed", "", func(text string) error {
+		seed, err := parseSeed(text)
+		g.seed = &seed
+		return err
+	})
+}
+
+// share parses a number from 0 to 1.
+func share(p *float64) func(string) error {
+	return func(text string) error {
+		x, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(x >= 0 && x <= 1) {
+			return errors.New("it must be a number from 0 to 1")
+		}
+		*p = x
+		return nil
+	}
+}
+
+// options checks how the flags go together and returns what they say. Where
+// tokens are drawn and no seed was given it draws one. Greedy decoding has no
+// seed: g.seed is nil afterwards.
+func (g *generationFlags) options(c *call) (bitnet.GenerateOptions, error) {
+	o := bitnet.GenerateOptions{MaxTokens: g.maxTokens, Temperature: g.temperature, TopK: g.topK, TopP: g.topP, MinP: g.minP}
+	if g.temperature == 0 {
+		g.seed = nil
+		if g.topK != 0 || g.topP != 0 || g.minP != 0 {
+			c.warnf("--top-k, --top-p and --min-p change nothing at temperature 0")
+		}
+		return o, nil
+	}
+	if g.greedy {
+		return o, usagef("--greedy and --temperature %v exclude each other: leave one out", g.temperature)
+	}
+	if g.seed == nil {
+		if c.settings.deterministic {
+			return o, usagef("BITNET_DETERMINISTIC=1 refuses sampling with a random seed: give one by --seed or in BITNET_SEED, or leave out --temperature")
+		}
+		// Short enough to be typed again, and exact in every reader of JSON.
+		seed := uint64(rand.Uint32())
+		g.seed = &seed
+	}
+	o.Seed = *g.seed
+	return o, nil
+}
+
+// debugKernels tells how often each kernel was used.
+func debugKernels(c *call, model *bitnet.Model) {
+	if c.settings.log < logDebug {
+		return
+	}
+	counts, err := model.KernelCounts(context.Background())
+	if err == nil {
+		c.debugf("kernels used: %v", counts)
+	}
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/gobitnet/gobitnet/bitnet"
+	"github.com/gobitnet/gobitnet/bitnet/gguf"
+	"github.com/gobitnet/gobitnet/tokenizer"
+)
+
+var inspectCommand = command{
+	name:    "inspect",
+	summary: "show what is in a GGUF file",
+	help: `bitnet inspect M
+
+Prints the metadata, the tensors and the sizes of a GGUF file, of whatever
+model, and whether this program can run it. Long texts and lists are cut.
+
+  --model M         the file, where it is not an argument (default: BITNET_MODEL)
+`,
+	run: inspect,
+}
+
+func inspect(c *call) error {
+	flags := newFlags()
+	model := flags.String("model", c.settings.model, "")
+	paths, err := parse(flags, c.args)
+	if err != nil {
+		return err
+	}
+	if given(flags, "model") {
+		paths = append(paths, *model)
+	}
+	path := *model
+	switch len(paths) {
+	case 0:
+		if path == "" {
+			return usagef("no file: name a GGUF file, or set BITNET_MODEL")
+		}
+	case 1:
+		path = paths[0]
+	default:
+		return usagef("%d files: inspect shows one at a time", len(paths))
+	}
+	f, err := gguf.Open(path)
+	if err != nil {
+		return describeOpen(path, err)
+	}
+	defer f.Close()
+	w := bufio.NewWriterSize(c.stdout, 1<<16)
+	printFile(w, path, f)
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("writing standard output: %w", err)
+	}
+	return nil
+}
+
+// printFile prints a file. Errors of w come at its Flush.
+func printFile(w *bufio.Writer, path string, f *gguf.File) {
+	fmt.Fprintf(w, "file       %s\n", visible(path))
+	fmt.Fprintf(w, "format     GGUF version %d, alignment %d\n", f.Version(), f.Alignment())
+	fmt.Fprintf(w, "size       %s bytes\n", grouped(f.Size()))
+
+	keys := f.Keys()
+	fmt.Fprintf(w, "\nmetadata   %d keys\n", len(keys))
+	width := 0
+	for _, key := range keys {
+		width = max(width, min(len(key), 48))
+	}
+	for _, key := range keys {
+		value, _ := f.Value(key)
+		fmt.Fprintf(w, "  %-*s  %-14s  %s\n", width, visible(key), typeName(value), visible(value.String()))
+	}
+
+	tensors := f.Tensors()
+	fmt.Fprintf(w, "\ntensors    %d\n", len(tensors))
+	width = 0
+	for _, t := range tensors {
+		width = max(width, min(len(t.Name), 48))
+	}
+	for _, t := range tensors {
+		fmt.Fprintf(w, "  %-*s  %-7s  %-15s  %15s  at %d\n", width, visible(t.Name), t.Type, shape(t.Dims), size(t), t.Offset)
+	}
+	printTotals(w, tensors)
+	printUse(w, path, f)
+}
+
+// typeName names the type of a value: "uint32", or "string × 128256" for an
+// array.
+func typeName(v gguf.Value) string {
+	if v.Type() != gguf.Array {
+		return v.Type().String()
+	}
+	return fmt.Sprintf("%v × %d", v.ElemType(), v.Len())
+}
+
+// shape writes dimensions with the fastest-running one first, as the file has
+// them.
+func shape(dims []int) string {
+	if len(dims) == 0 {
+		return "scalar"
+	}
+	var b strings.Builder
+	for i, n := range dims {
+		if i > 0 {
+			b.WriteString(" × ")
+		}
+		b.WriteString(strconv.Itoa(n))
+	}
+	return b.String()
+}
+
+func size(t gguf.Tensor) string {
+	if t.Data == nil {
+		return "unknown size"
+	}
+	return grouped(int64(len(t.Data))) + " B"
+}
+
+// printTotals sums up the tensors of each type, in the order in which the types
+// appear.
+func printTotals(w io.Writer, tensors []gguf.Tensor) {
+	type total struct {
+		tensors         int
+		elements, bytes int64
+		unknown         bool
+	}
+	totals := make(map[gguf.TensorType]*total)
+	var types []gguf.TensorType
+	for _, t := range tensors {
+		if totals[t.Type] == nil {
+			totals[t.Type] = new(total)
+			types = append(types, t.Type)
+		}
+		sum := totals[t.Type]
+		sum.tensors++
+		sum.elements += t.Elements()
+		sum.bytes += int64(len(t.Data))
+		sum.unknown = sum.unknown || t.Data == nil
+	}
+	if len(types) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\ntypes\n")
+	for _, typ := range types {
+		sum := totals[typ]
+		bytes := grouped(sum.bytes) + " bytes"
+		if sum.unknown {
+			bytes = "unknown size"
+		}
+		fmt.Fprintf(w, "  %-7s  %5d tensors  %15s elements  %s\n", typ, sum.tensors, grouped(sum.elements), bytes)
+	}
+}
+
+// printUse says what this program can do with the file.
+func printUse(w io.Writer, path string, f *gguf.File) {
+	fmt.Fprintf(w, "\nuse\n")
+	if t, err := tokenizer.FromGGUF(f); err == nil {
+		fmt.Fprintf(w, "  tokenize   yes, %d tokens\n", t.VocabularySize())
+	} else {
+		fmt.Fprintf(w, "  tokenize   no: %s\n", visible(message(err)))
+	}
+	m, err := bitnet.Open(path, bitnet.WithThreads(1))
+	if err != nil {
+		reason := message(err)
+		if errors.Is(err, tokenizer.ErrVocabulary) {
+			reason += " (--tokenizer can name another vocabulary)"
+		}
+		fmt.Fprintf(w, "  run        no: %s\n", visible(reason))
+		return
+	}
+	defer m.Close()
+	config := m.Config()
+	fmt.Fprintf(w, "  run        yes: %d blocks of width %d, feed-forward %d, %d heads on %d, context %d\n",
+		config.Blocks, config.EmbeddingLength, config.FeedForwardLength, config.Heads, config.KVHeads, config.ContextLength)
+}
+
+// grouped writes a number with its thousands apart.
+func grouped(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	var b strings.Builder
+	for i, d := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 && digits[i-1] != '-' {
+			b.WriteByte(',')
+		}
+		b.WriteRune(d)
+	}
+	return b.String()
+}

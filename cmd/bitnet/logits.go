@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/gobitnet/gobitnet/bitnet"
+)
+
+var logitsCommand = command{
+	name:    "logits",
+	summary: "write the logits after each token of a sequence",
+	help: `bitnet logits --model M --tokens 1,2,3 --out FILE [flags]
+
+Evaluates the tokens one by one, with nothing added, and writes the logits after
+each: one row of little-endian float32 for each token, with a value for each
+token of the vocabulary. The file appears when it is complete.
+
+` + modelHelp + `  --tokens IDS      token ids, separated by commas or spaces
+  --out FILE        the file to write
+  --kv-cache TYPE   float16, or float32 for logits a little closer to exact
+                    arithmetic (default: float16)
+`,
+	run: writeLogits,
+}
+
+func writeLogits(c *call) error {
+	var model modelFlags
+	flags := newFlags()
+	model.register(flags, c.settings)
+	list := flags.String("tokens", "", "")
+	out := flags.String("out", "", "")
+	cache := flags.String("kv-cache", "float16", "")
+	if err := parseAlone(flags, c.args); err != nil {
+		return err
+	}
+	if err := model.check(); err != nil {
+		return err
+	}
+	ids, err := parseTokens(*list)
+	if err != nil {
+		return err
+	}
+	if *out == "" {
+		return usagef("no file to write: name one by --out")
+	}
+	var options []bitnet.SessionOption
+	switch *cache {
+	case "float32":
+		options = append(options, bitnet.WithFloat32Cache())
+	case "float16":
+	default:
+		return usagef("--kv-cache %q: it must be float16 or float32", *cache)
+	}
+
+	m, _, err := model.open(c)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if n := m.Config().ContextLength; len(ids) > n {
+		return fmt.Errorf("%d tokens do not fit the model's context of %d: give fewer", len(ids), n)
+	}
+	for i, id := range ids {
+		if n := m.Config().VocabularySize; id >= n {
+			return &bitnet.TokenError{ID: id, Index: i, Vocabulary: n}
+		}
+	}
+	s, err := m.NewSession(options...)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	ctx, stop := interruptible()
+	defer stop()
+	p := newProgress(c)
+	defer p.erase()
+	err = writeFile(*out, func(w io.Writer) error {
+		var row []byte
+		for i, id := range ids {
+			p.show("%d of %d tokens", i, len(ids))
+			logits, err := s.Append(ctx, []int{id})
+			if err != nil {
+				return err
+			}
+			row = row[:0]
+			for _, v := range logits {
+				row = binary.LittleEndian.AppendUint32(row, math.Float32bits(v))
+			}
+			if _, err := w.Write(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	p.erase()
+	if i := interrupted(ctx); i != nil && errors.Is(err, context.Canceled) {
+		return &interruption{i.signal, fmt.Sprintf("after %d of %d tokens: %s was not written", s.Len(), len(ids), *out)}
+	}
+	if err != nil {
+		return err
+	}
+	debugKernels(c, m)
+	return nil
+}
+
+func parseTokens(list string) ([]int, error) {
+	fields := strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' || r == '\r' })
+	if len(fields) == 0 {
+		return nil, usagef("no tokens: give their ids, such as --tokens 1,2,3")
+	}
+	ids := make([]int, len(fields))
+	for i, field := range fields {
+		id, err := strconv.Atoi(field)
+		if err != nil || id < 0 {
+			return nil, usagef("--tokens: %q is no token id: ids are whole numbers, separated by commas", field)
+		}
+		ids[i] = id
+	}
+	return ids, nil
+}
+
+// writeFile has write fill a file that appears under its name only when it is
+// complete. What is there and is no regular file, such as a pipe, is written to
+// as it is.
+func writeFile(path string, write func(io.Writer) error) (err error) {
+	path, name := resolve(path), path
+	flag := os.O_WRONLY
+	temporary := path
+	if info, err := os.Stat(path); err != nil || info.Mode().IsRegular() {
+		temporary = fmt.Sprintf("%s.%016x.tmp", path, rand.Uint64())
+		flag |= os.O_CREATE | os.O_EXCL
+	}
+	f, err := os.OpenFile(temporary, flag, 0o666)
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w: choose another --out", name, cause(err))
+	}
+	replaces := temporary != path
+	defer func() {
+		if err != nil && replaces {
+			os.Remove(temporary)
+		}
+	}()
+	buffered := bufio.NewWriterSize(f, 1<<20)
+	output := &outputErrors{w: buffered}
+	err = write(output)
+	if err == nil {
+		output.err = buffered.Flush()
+	}
+	if closing := f.Close(); err == nil && output.err == nil {
+		output.err = closing
+	}
+	if output.err == nil && err == nil && replaces {
+		output.err = os.Rename(temporary, path)
+	}
+	if output.err != nil {
+		return fmt.Errorf("cannot write %s: %w", name, cause(output.err))
+	}
+	return err
+}
+
+// resolve follows symbolic links, so that the file is replaced and not the link.
+func resolve(path string) string {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		return target
+	}
+	return path
+}
+
+// outputErrors remembers an error of writing.
+type outputErrors struct {
+	w   io.Writer
+	err error
+}
+
+func (o *outputErrors) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	if err != nil {
+		o.err = err
+	}
+	return n, err
+}
+
+// cause leaves out the name of a temporary file, which says nothing to people.
+func cause(err error) error {
+	var link *os.LinkError
+	if errors.As(err, &link) {
+		return link.Err
+	}
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}

@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gobitnet/gobitnet/bitnet"
+	"github.com/gobitnet/gobitnet/tokenizer"
+)
+
+var runCommand = command{
+	name:    "run",
+	summary: "continue a prompt",
+	help: `bitnet run --model M --prompt P [flags]
+
+Continues the prompt. The text goes to standard output as it is generated, and
+nothing else does; timings go to standard error.
+
+` + modelHelp + `  --prompt P        the text to continue, in which special tokens such as
+                    <|eot_id|> are recognised; without it, standard input, less
+                    one line break at its end
+  --max-tokens N    generate N tokens at most; 0 means until the context is full
+                    (default: 128)
+` + generationHelp + `  --json            print one JSON object when done: text, tokens, prompt_tokens,
+                    completion_tokens, reason, seed (null where greedy), model,
+                    kernels, threads, timings
+
+Ctrl-C ends generation; the text so far stays.
+`,
+	run: runPrompt,
+}
+
+// answer is the object that --json prints.
+type answer struct {
+	Text             string            `json:"text"`
+	Tokens           []int             `json:"tokens"`
+	PromptTokens     int               `json:"prompt_tokens"`
+	CompletionTokens int               `json:"completion_tokens"` // with the token that ended the text
+	Reason           bitnet.StopReason `json:"reason"`
+	Seed             *uint64           `json:"seed"`
+	Model            string            `json:"model"`
+	*circumstances
+}
+
+// circumstances are the part of an answer that is not the same each time.
+type circumstances struct {
+	Kernels string  `json:"kernels"`
+	Threads int     `json:"threads"`
+	Timings timings `json:"timings"`
+}
+
+// timings are in seconds and tokens per second; a rate without anything to
+// measure is 0.
+type timings struct {
+	Load       float64 `json:"load_seconds"`
+	Prompt     float64 `json:"prompt_seconds"` // up to the choice of the first token
+	PromptRate float64 `json:"prompt_tokens_per_second"`
+	FirstToken float64 `json:"first_token_seconds"` // since the start of the command
+	Decode     float64 `json:"decode_seconds"`      // from the first token to the last
+	DecodeRate float64 `json:"decode_tokens_per_second"`
+}
+
+func runPrompt(c *call) error {
+	var model modelFlags
+	var generation generationFlags
+	flags := newFlags()
+	model.register(flags, c.settings)
+	generation.register(flags, c.settings, 128)
+	prompt := flags.String("prompt", "", "")
+	asJSON := flags.Bool("json", false, "")
+	if err := parseAlone(flags, c.args); err != nil {
+		return err
+	}
+	if err := model.check(); err != nil {
+		return err
+	}
+	options, err := generation.options(c)
+	if err != nil {
+		return err
+	}
+	if !given(flags, "prompt") {
+		if *prompt, err = promptFromInput(c); err != nil {
+			return err
+		}
+	}
+
+	m, loading, err := model.open(c)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	s, err := m.NewSession()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	ctx, stop := interruptible()
+	defer stop()
+
+	out := textWriter{w: c.stdout, terminal: isTerminal(c.stdout)}
+	emit := out.write
+	if *asJSON {
+		emit = func(string) error { return nil }
+	}
+	result, err := generate(ctx, c, m, s, *prompt, options, emit)
+	if result == nil {
+		if i := interrupted(ctx); i != nil {
+			return &interruption{i.signal, "before the first token"}
+		}
+		return err
+	}
+	debugKernels(c, m)
+	t := measure(result, loading)
+	t.FirstToken = result.PromptTime.Seconds() + result.began.Sub(c.started).Seconds()
+	if *asJSON {
+		if err := printAnswer(c, result.Result, generation.seed, model.path, m, t); err != nil {
+			return err
+		}
+	} else if out.terminal {
+		if err := writeOut(c.stdout, "\n"); err != nil {
+			return err
+		}
+	}
+	if i := interrupted(ctx); i != nil && err != nil {
+		done := fmt.Sprintf("after %d tokens", result.CompletionTokens)
+		if generation.seed != nil {
+			done += fmt.Sprintf(" (seed %d)", *generation.seed)
+		}
+		return &interruption{i.signal, done}
+	}
+	if err != nil {
+		return err
+	}
+	c.infof("%s", t.line(result.Result, generation.seed))
+	return nil
+}
+
+func promptFromInput(c *call) (string, error) {
+	if isTerminal(c.stdin) {
+		return "", usagef("no prompt: give one by --prompt or on standard input")
+	}
+	text, err := readInput(c.stdin)
+	if err != nil {
+		return "", err
+	}
+	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+	if text == "" {
+		return "", usagef("no prompt: standard input is empty: give text there or by --prompt")
+	}
+	return text, nil
+}
+
+// generation is a result and when it was begun.
+type generation struct {
+	*bitnet.Result
+	began time.Time
+}
+
+// generate continues the session and hands each piece of text to emit. The
+// generation is nil where the prompt could not be evaluated.
+func generate(ctx context.Context, c *call, m *bitnet.Model, s *bitnet.Session, prompt string, o bitnet.GenerateOptions, emit func(string) error) (*generation, error) {
+	began := time.Now()
+	evaluated, err := evaluateWithProgress(ctx, c, m, s, prompt)
+	if err != nil {
+		return nil, describePrompt(err)
+	}
+	if evaluated > 0 {
+		prompt = ""
+	}
+	before := time.Since(began)
+	for token, e := range s.Stream(ctx, prompt, o) {
+		if e != nil {
+			err = e
+		}
+		if e := emit(token.Text); e != nil {
+			return nil, e
+		}
+	}
+	result := s.Result()
+	if result == nil {
+		return nil, describePrompt(err)
+	}
+	result.PromptTokens += evaluated
+	result.PromptTime += before
+	return &generation{result, began}, err
+}
+
+// evaluateWithProgress evaluates a prompt of several blocks piece by piece
+// where a terminal can show how far it has come, and returns how many tokens
+// that were. Everywhere else it does nothing: the bits are the same.
+func evaluateWithProgress(ctx context.Context, c *call, m *bitnet.Model, s *bitnet.Session, prompt string) (int, error) {
+	const block = 256
+	p := newProgress(c)
+	if !p.enabled() || len(prompt) <= block {
+		return 0, nil
+	}
+	var options []tokenizer.EncodeOption
+	if _, ok := m.Tokenizer().BeginOfText(); ok {
+		options = append(options, tokenizer.AddBeginOfText())
+	}
+	ids, err := m.Tokenizer().Encode(prompt, options...)
+	if err != nil {
+		return 0, fmt.Errorf("prompt: %w", err)
+	}
+	if len(ids) <= block || len(ids) > s.Context() {
+		return 0, nil
+	}
+	defer p.erase()
+	for s.Len() < len(ids) {
+		p.show("prompt: %d of %d tokens", s.Len(), len(ids))
+		if _, err := s.Append(ctx, ids[s.Len():min(s.Len()+block, len(ids))]); err != nil {
+			return 0, err
+		}
+	}
+	return len(ids), nil
+}
+
+func describePrompt(err error) error {
+	var full *bitnet.ContextError
+	if errors.As(err, &full) {
+		return fmt.Errorf("the prompt has %d tokens and the model's context %d: shorten it", full.Added, full.Context)
+	}
+	return err
+}
+
+func measure(g *generation, loading time.Duration) timings {
+	t := timings{Load: loading.Seconds(), Prompt: g.PromptTime.Seconds(), Decode: g.CompletionTime.Seconds()}
+	if t.Prompt > 0 {
+		t.PromptRate = float64(g.PromptTokens) / t.Prompt
+	}
+	if t.Decode > 0 && g.CompletionTokens > 1 {
+		t.DecodeRate = float64(g.CompletionTokens-1) / t.Decode
+	}
+	return t
+}
+
+func (t *timings) line(r *bitnet.Result, seed *uint64) string {
+	line := fmt.Sprintf("load %.2f s, prompt %d tokens at %.1f/s", t.Load, r.PromptTokens, t.PromptRate)
+	if r.CompletionTokens > 0 {
+		line += fmt.Sprintf(", first token after %.2f s, %d tokens", t.FirstToken, r.CompletionTokens)
+	}
+	if t.DecodeRate > 0 {
+		line += fmt.Sprintf(" at %.1f/s", t.DecodeRate)
+	}
+	line += fmt.Sprintf(", ended by %s", r.Reason)
+	if seed != nil {
+		line += fmt.Sprintf(", seed %d", *seed)
+	}
+	return line
+}
+
+func printAnswer(c *call, r *bitnet.Result, seed *uint64, path string, m *bitnet.Model, t timings) error {
+	a := answer{
+		Text: r.Text, Tokens: r.Tokens, PromptTokens: r.PromptTokens, CompletionTokens: r.CompletionTokens,
+		Reason: r.Reason, Seed: seed, Model: path,
+	}
+	if a.Tokens == nil {
+		a.Tokens = []int{}
+	}
+	if !c.settings.deterministic {
+		a.circumstances = &circumstances{Kernels: m.Kernels(), Threads: m.Threads(), Timings: t}
+	}
+	encoder := json.NewEncoder(c.stdout)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(a); err != nil {
+		return fmt.Errorf("writing standard output: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"strconv"
+)
+
+var tokenizeCommand = command{
+	name:    "tokenize",
+	summary: "show the tokens of a text",
+	help: `bitnet tokenize --model M|--tokenizer T [--ids] TEXT
+
+Prints a line for each token of the text: its id, a tab and the token in quotes.
+Special tokens are recognised and nothing is added. Without TEXT the text is
+standard input, every byte of it.
+
+  --model M         the GGUF file whose vocabulary to use (default: BITNET_MODEL)
+  --tokenizer T     a GGUF, with or without tensors, or a tokenizer.json to use
+                    instead
+  --ids             print the ids only, in one line
+`,
+	run: tokenize,
+}
+
+func tokenize(c *call) error {
+	flags := newFlags()
+	model := flags.String("model", c.settings.model, "")
+	vocabulary := flags.String("tokenizer", "", "")
+	idsOnly := flags.Bool("ids", false, "")
+	texts, err := parse(flags, c.args)
+	if err != nil {
+		return err
+	}
+	path := *vocabulary
+	if path == "" {
+		path = *model
+	}
+	if path == "" {
+		return usagef("no vocabulary: name a file by --tokenizer, --model or in BITNET_MODEL")
+	}
+	var text string
+	switch {
+	case len(texts) > 1:
+		return usagef("%d texts: put the text in quotes, flags apart", len(texts))
+	case len(texts) == 1:
+		text = texts[0]
+	case isTerminal(c.stdin):
+		return usagef("no text: give it as an argument or on standard input")
+	default:
+		if text, err = readInput(c.stdin); err != nil {
+			return err
+		}
+	}
+	t, err := openTokenizer(path)
+	if err != nil {
+		return err
+	}
+	ids, err := t.Encode(text)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(c.stdout)
+	var token []byte
+	for i, id := range ids {
+		if *idsOnly {
+			if i > 0 {
+				w.WriteByte(' ')
+			}
+			w.WriteString(strconv.Itoa(id))
+			continue
+		}
+		token = t.AppendToken(token[:0], id)
+		fmt.Fprintf(w, "%d\t%q\n", id, token)
+	}
+	if *idsOnly {
+		w.WriteByte('\n')
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("writing standard output: %w", err)
+	}
+	return nil
+}
