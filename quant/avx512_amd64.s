@@ -170,6 +170,9 @@ unpackBlocks:
 
 // STEP multiplies four columns of 32 rows by those of 12 tokens.
 #define STEP(step) \
+	PREFETCHT0 (step*64+512)(SI) \
+	PREFETCHT0 (step*48+1024)(DX) \
+	PREFETCHT0 (step*64+512)(R10) \
 	VMOVDQU32 (step*64)(SI), Z24          \
 	VMOVDQU32 (step*64)(R10), Z25         \
 	TOKEN(step*48+0, Z26, Z0, Z12)   \
