@@ -268,9 +268,9 @@ TEXT ·mulFloatAVX2(SB), NOSPLIT, $0-120
 	MOVQ groups+112(FP), R14
 	MUL(VMOVUPS, 2)
 
-	// EXP replaces Y2 and Y3, at most 0, by their exponentials, 0 for a NaN. It is
-	// Exp, operation for operation. Y13 to Y15 hold roundShift, log2e and
-	// expCutoff. Y0, Y1, Y6 and Y7 stay.
+// EXP replaces Y2 and Y3, at most 0, by their exponentials, 0 for a NaN. It is
+// Exp, operation for operation. Y13 to Y15 hold roundShift, log2e and
+// expCutoff. Y0, Y1, Y6 and Y7 stay.
 #define EXP \
 	VMOVAPS      Y13, Y4                   \
 	VMOVAPS      Y13, Y5                   \

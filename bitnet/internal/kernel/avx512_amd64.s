@@ -268,8 +268,9 @@ TEXT ·mulFloatAVX512(SB), NOSPLIT, $0-120
 	MOVQ groups+112(FP), R14
 	MUL(VMOVUPS, 2)
 
-	// EXP replaces Z2, at most 0, by its exponential where the mask in has a bit,
-	// by 0 elsewhere. It is Exp, operation for operation.
+// EXP replaces Z2, at most 0, by its exponential where the mask in has a bit,
+// by 0 elsewhere. It is Exp, operation for operation. Z16 to Z28 hold the
+// constants.
 #define EXP(in) \
 	VCMPPS       $0x1d, Z16, Z2, in, K2 \
 	VMOVAPS      Z18, Z3                \
