@@ -134,7 +134,7 @@ func (t Token) LogProb() float64 {
 	if s == nil || t.ID < 0 || s.steps != t.step || s.cache == nil {
 		return math.NaN()
 	}
-	logits, err := s.allLogits(context.Background())
+	logits, err := s.allLogits(context.Background(), nil)
 	if err != nil {
 		return math.NaN()
 	}
@@ -312,7 +312,11 @@ func (s *Session) choose(ctx context.Context, o *GenerateOptions, mayBuild bool)
 	if o.Temperature != 0 {
 		k = o.TopK
 	}
-	if k > 0 && !penalty {
+	var release func([]uint16)
+	if k > 0 && !penalty && s.model.useImage {
+		// The image is there, or will be with the next token: the float16 head
+		// need not stay in memory.
+		release = s.model.releaseHead
 		ids, logits, ok, err := s.largestLogits(ctx, k, mayBuild)
 		if err != nil {
 			return 0, err
@@ -321,7 +325,7 @@ func (s *Session) choose(ctx context.Context, o *GenerateOptions, mayBuild bool)
 			return s.draw(ids, logits, o), nil
 		}
 	}
-	logits, err := s.allLogits(ctx)
+	logits, err := s.allLogits(ctx, release)
 	if err != nil {
 		return 0, err
 	}

@@ -120,7 +120,7 @@ func TestLargestLogits(t *testing.T) {
 // newSessionLogits computes all logits without keeping them in the session.
 func newSessionLogits(t *testing.T, s *Session) []float32 {
 	t.Helper()
-	logits, err := s.allLogits(context.Background())
+	logits, err := s.allLogits(context.Background(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

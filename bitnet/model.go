@@ -30,8 +30,9 @@ type Model struct {
 	engine    *engine.Engine
 	workspace workspace // used by whoever has the engine's turn
 
-	useImage bool
-	image    *engine.Image // made when first needed; used like workspace
+	useImage    bool
+	image       *engine.Image       // made when first needed; used like workspace
+	releaseHead func(rows []uint16) // giveBackHead, as a value
 
 	closing sync.Once
 	closed  atomic.Bool
@@ -152,6 +153,7 @@ func newModel(f *gguf.File, opts []Option) (*Model, error) {
 	}
 	m.rope = engine.NewRoPE(m.config.HeadSize, m.config.RoPEBase)
 	m.engine = engine.New(o.threads, kernels)
+	m.releaseHead = m.giveBackHead
 	return m, nil
 }
 
@@ -209,8 +211,8 @@ func (m *Model) acquire(ctx context.Context) error {
 	return nil
 }
 
-// releaseHead hands back the memory of a stretch of the output head.
-func (m *Model) releaseHead(rows []uint16) {
+// giveBackHead hands back the memory of a stretch of the output head.
+func (m *Model) giveBackHead(rows []uint16) {
 	data := m.weights.headTensor.Data
 	if len(rows) == 0 || len(data) == 0 || unsafe.Pointer(&data[0]) != unsafe.Pointer(&m.weights.head[0]) {
 		return // the head is a copy, not the mapped file

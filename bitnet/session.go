@@ -151,7 +151,7 @@ func (s *Session) Append(ctx context.Context, ids []int) ([]float32, error) {
 	if err := s.extend(ctx, ids); err != nil {
 		return nil, err
 	}
-	return s.allLogits(ctx)
+	return s.allLogits(ctx, nil)
 }
 
 // extend evaluates what generation left unevaluated, and ids.
@@ -205,8 +205,9 @@ func (s *Session) step(ctx context.Context, block []int) error {
 	return nil
 }
 
-// allLogits computes every logit after the last evaluated token, once.
-func (s *Session) allLogits(ctx context.Context) ([]float32, error) {
+// allLogits computes every logit after the last evaluated token, once. release,
+// where it is not nil, is told each stretch of the head that has been read.
+func (s *Session) allLogits(ctx context.Context, release func([]uint16)) ([]float32, error) {
 	if s.logitsValid {
 		return s.logits, nil
 	}
@@ -218,7 +219,7 @@ func (s *Session) allLogits(ctx context.Context) ([]float32, error) {
 	if s.logits == nil {
 		s.logits = make([]float32, m.config.VocabularySize)
 	}
-	m.engine.Head(s.logits, m.weights.head, s.hidden)
+	m.engine.Head(s.logits, m.weights.head, s.hidden, release)
 	s.logitsValid = true
 	return s.logits, nil
 }

@@ -27,6 +27,9 @@ const (
 	// what one kernel call may take without holding up the garbage collector.
 	headRowsPerPart = 64
 	headRowsPerCall = 16
+	// releaseRowsPerPart is so many that giving their memory back, one system
+	// call, is cheap beside reading them.
+	releaseRowsPerPart = 512
 	// tokensPerPart is how many tokens of a block a thread takes at a time in
 	// steps that go token by token.
 	tokensPerPart = 8
@@ -92,12 +95,17 @@ type Engine struct {
 	}
 	attend attention
 	head   struct {
-		logits []float32
-		rows   []uint16
-		x      []float32
-		do     func(thread, part int)
+		logits      []float32
+		rows        []uint16
+		x           []float32
+		rowsPerPart int
+		do          func(thread, part int)
 	}
 	screen screening
+
+	// release, where set, is called by Head and BuildImage for each stretch of
+	// the head that has been read.
+	release func(rows []uint16)
 }
 
 // workspace is the memory of one thread.
@@ -304,19 +312,29 @@ func (e *Engine) rotatePart(thread, part int) {
 	}
 }
 
-// Head computes the logits: the product of x with each float16 row.
-func (e *Engine) Head(logits []float32, rows []uint16, x []float32) {
+// Head computes the logits: the product of x with each float16 row. release,
+// where it is not nil, is told each stretch of rows when it has been read.
+func (e *Engine) Head(logits []float32, rows []uint16, x []float32, release func(rows []uint16)) {
 	j := &e.head
 	j.logits, j.rows, j.x = logits, rows, x
+	e.release = release
 	e.counts[headFloat16]++
-	e.Pool.Run(partsOf(len(logits), headRowsPerPart), j.do)
+	part := headRowsPerPart
+	if release != nil {
+		part = releaseRowsPerPart
+	}
+	j.rowsPerPart = part
+	e.Pool.Run(partsOf(len(logits), part), j.do)
 }
 
 func (e *Engine) headPart(_, part int) {
 	j := &e.head
-	end := min((part+1)*headRowsPerPart, len(j.logits))
+	start, end := part*j.rowsPerPart, min((part+1)*j.rowsPerPart, len(j.logits))
 	n := len(j.x)
-	for lo := part * headRowsPerPart; lo < end; lo += headRowsPerCall {
+	if e.release != nil {
+		defer e.release(j.rows[start*n : end*n])
+	}
+	for lo := start; lo < end; lo += headRowsPerCall {
 		hi := min(lo+headRowsPerCall, end)
 		e.float.DotsHalf(j.logits[lo:hi], j.rows[lo*n:hi*n], j.x)
 	}

@@ -38,7 +38,6 @@ type imageRow struct {
 func (m *Image) Bytes() int { return len(m.q) + 12*len(m.rows) }
 
 const (
-	imageRowsPerPart = 512
 	scanRowsPerPart  = 128
 	exactRowsPerPart = 8
 
@@ -51,9 +50,6 @@ type screening struct {
 	image *Image
 	head  []uint16
 	x     []float32
-	// release, where set, is called for each stretch of the head that has
-	// been read.
-	release func(rows []uint16)
 
 	y                []int16
 	unit             float64
@@ -85,15 +81,15 @@ func (e *Engine) BuildImage(head []uint16, cols int, release func(rows []uint16)
 	j := &e.screen
 	rows := len(head) / cols
 	j.image = &Image{cols: cols, q: make([]int8, rows*cols), rows: make([]imageRow, rows)}
-	j.head, j.release = head, release
-	e.Pool.Run(partsOf(rows, imageRowsPerPart), j.build)
+	j.head, e.release = head, release
+	e.Pool.Run(partsOf(rows, releaseRowsPerPart), j.build)
 	return j.image
 }
 
 func (e *Engine) buildImagePart(_, part int) {
 	j := &e.screen
 	m := j.image
-	lo, hi := part*imageRowsPerPart, min((part+1)*imageRowsPerPart, len(m.rows))
+	lo, hi := part*releaseRowsPerPart, min((part+1)*releaseRowsPerPart, len(m.rows))
 	for r := lo; r < hi; r++ {
 		q := m.q[r*m.cols : (r+1)*m.cols]
 		step, rest, squares := e.float.QuantizeHalf(q, j.head[r*m.cols:(r+1)*m.cols])
@@ -109,8 +105,8 @@ func (e *Engine) buildImagePart(_, part int) {
 		}
 		m.rows[r] = row
 	}
-	if j.release != nil {
-		j.release(j.head[lo*m.cols : hi*m.cols])
+	if e.release != nil {
+		e.release(j.head[lo*m.cols : hi*m.cols])
 	}
 }
 

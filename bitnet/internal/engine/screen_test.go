@@ -80,7 +80,7 @@ func TestBounds(t *testing.T) {
 						x[i] = float32(i / (cols - 3) * 1000)
 					}
 				}
-				e.Head(logits, head, x)
+				e.Head(logits, head, x, nil)
 				if !e.screen.setVector(x) {
 					t.Fatal("no bound for an ordinary vector")
 				}
