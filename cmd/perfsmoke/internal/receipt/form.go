@@ -10,6 +10,21 @@ import (
 	"strings"
 )
 
+// checkVersion looks for another version of the format first, whose other fields
+// would be confusing to complain about.
+func checkVersion(data []byte) error {
+	var version struct {
+		SchemaVersion any `json:"schema_version"`
+	}
+	if err := json.Unmarshal(data, &version); err != nil {
+		return nil // checkForm says where it is broken
+	}
+	if v, ok := version.SchemaVersion.(string); ok && v != SchemaVersion {
+		return &FormatError{Field: "schema_version", Reason: fmt.Sprintf("is %.40q; only %s is known", v, SchemaVersion)}
+	}
+	return nil
+}
+
 // checkForm walks a document along the Receipt type and refuses what
 // encoding/json lets pass: unknown, repeated and missing fields, null, names in
 // another case, and what follows the document.

@@ -31,6 +31,12 @@ const (
 	BackendCPU = "cpu"
 )
 
+// Values of Tokenizer.Source.
+const (
+	TokenizerOfModel = "model" // the model's file holds it
+	TokenizerFile    = "file"  // a file of its own
+)
+
 // Values of Failure.Kind.
 const (
 	FailureModelMissing  = "model_missing"  // there is no such file
@@ -155,7 +161,8 @@ type Config struct {
 
 // Tokenizer is where the vocabulary came from.
 type Tokenizer struct {
-	File   string `json:"file"` // without its folder; the model's where it is the model's own
+	Source string `json:"source"` // TokenizerOfModel or TokenizerFile
+	File   string `json:"file"`   // without its folder
 	SHA256 string `json:"sha256"`
 }
 
@@ -229,6 +236,14 @@ func New(now time.Time) *Receipt {
 func (r *Receipt) checksums() (map[string]string, error) {
 	data, err := json.Marshal(r)
 	if err != nil {
+		return nil, err
+	}
+	// As it will be read: broken UTF-8 does not survive writing.
+	var written Receipt
+	if err := json.Unmarshal(data, &written); err != nil {
+		return nil, err
+	}
+	if data, err = json.Marshal(&written); err != nil {
 		return nil, err
 	}
 	var fields map[string]json.RawMessage
@@ -326,6 +341,9 @@ func (e *FormatError) Error() string {
 func Decode(data []byte) (*Receipt, error) {
 	if len(data) > maxBytes {
 		return nil, &FormatError{Reason: fmt.Sprintf("is longer than %d bytes", maxBytes)}
+	}
+	if err := checkVersion(data); err != nil {
+		return nil, err
 	}
 	if err := checkForm(data); err != nil {
 		return nil, err

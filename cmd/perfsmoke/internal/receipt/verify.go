@@ -1,0 +1,644 @@
+package receipt
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gobitnet/gobitnet/bitnet"
+	"github.com/gobitnet/gobitnet/bitnet/synthetic"
+)
+
+const (
+	// memoryTolerance is how much faster than the measured limit a run may
+	// seem to read from memory, because limits vary from moment to moment.
+	memoryTolerance = 1.25
+	// cacheTolerance is the same where the caches hold part of what is read:
+	// wide loads take far more from them than the plain ones that the limit
+	// was measured with.
+	cacheTolerance = 4
+	// largeCache is taken for the size of a cache that is not known.
+	largeCache = 128 << 20
+	// rounding is the relative error that derived numbers may have.
+	rounding = 1e-9
+
+	maxNameLength = 64
+	maxTextLength = 1 << 20
+	maxRepeats    = 10_000
+	maxThreads    = 1024
+	maxTokens     = 1 << 20
+	maxCores      = 1 << 16
+	maxSeconds    = 1e7
+	maxBandwidth  = 1e14 // bytes a second
+)
+
+// A Problem is a reason not to believe a receipt.
+type Problem struct {
+	Field  string // its path, such as "kernel_counts.i2s_matvec_avx2"
+	Reason string
+}
+
+func (p Problem) String() string { return p.Field + ": " + p.Reason }
+
+// checker collects problems.
+type checker struct {
+	r        *Receipt
+	problems []Problem
+}
+
+func (c *checker) fail(field, format string, args ...any) {
+	c.problems = append(c.problems, Problem{field, fmt.Sprintf(format, args...)})
+}
+
+// Verify returns every reason not to believe that the receipt is of a run that
+// went well, and none where there is none. It needs nothing but the receipt;
+// running it again is the stronger proof.
+func (r *Receipt) Verify(now time.Time) []Problem {
+	c := &checker{r: r}
+	if r.SchemaVersion != SchemaVersion {
+		c.fail("schema_version", "is %.40q; only %s is known", r.SchemaVersion, SchemaVersion)
+		return c.problems
+	}
+	c.outcome(now)
+	c.environment()
+	c.processor()
+	c.model()
+	c.tokens()
+	// What follows computes with numbers whose size is checked by now.
+	if len(c.problems) == 0 {
+		c.kernels()
+		c.repeats()
+		c.rates()
+		c.bandwidth()
+		c.usage()
+	}
+	c.checksums()
+	return c.problems
+}
+
+// outcome checks what kind of run it was.
+func (c *checker) outcome(now time.Time) {
+	r := c.r
+	switch {
+	case r.Status == StatusFailed && r.Failure != nil:
+		c.fail("status", "the run failed: %s: %s", r.Failure.Kind, r.Failure.Message)
+	case r.Status != StatusOK:
+		c.fail("status", "is %.40q, not %q", r.Status, StatusOK)
+	case r.Failure != nil:
+		c.fail("failure", "a run whose status is %q has none", StatusOK)
+	}
+	if r.ComputePath != ComputeReal {
+		c.fail("compute_path", "is %.40q, not %q", r.ComputePath, ComputeReal)
+	}
+	if r.Backend != BackendCPU {
+		c.fail("backend", "is %.40q, not %q", r.Backend, BackendCPU)
+	}
+	if !r.Deterministic {
+		c.fail("deterministic", "is false, which no run of this engine is")
+	}
+	at, err := time.Parse(time.RFC3339, r.Timestamp)
+	switch {
+	case err != nil || !strings.HasSuffix(r.Timestamp, "Z"):
+		c.fail("timestamp", "%.40q is no time in UTC as RFC 3339 writes it", r.Timestamp)
+	case at.After(now.Add(24 * time.Hour)):
+		c.fail("timestamp", "%s is in the future", r.Timestamp)
+	case at.Year() < 2025:
+		c.fail("timestamp", "%s is before there was anything to run", r.Timestamp)
+	}
+}
+
+// name checks a short text that identifies something.
+func (c *checker) name(field, text string) {
+	switch {
+	case text == "":
+		c.fail(field, "is empty")
+	case len(text) > 4*maxNameLength:
+		c.fail(field, "is longer than %d bytes", 4*maxNameLength)
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }):
+		c.fail(field, "has signs that cannot be printed")
+	}
+}
+
+func (c *checker) file(field, text string) {
+	c.name(field, text)
+	if strings.ContainsAny(text, `/\`) {
+		c.fail(field, "%.80q is not a file's name alone", text)
+	}
+}
+
+func (c *checker) sum(field, text string) {
+	if !isHex(text, 64) {
+		c.fail(field, "is not a SHA-256 sum, 64 digits of 0–9 and a–f")
+	}
+}
+
+func isHex(text string, length int) bool {
+	return len(text) == length && strings.Trim(text, "0123456789abcdef") == ""
+}
+
+func (c *checker) between(field string, n, low, high int64) {
+	if n < low || n > high {
+		c.fail(field, "%d is not between %d and %d", n, low, high)
+	}
+}
+
+// positive checks a number that is above 0 and not absurd.
+func (c *checker) positive(field string, x, high float64) {
+	switch {
+	case math.IsNaN(x) || math.IsInf(x, 0):
+		c.fail(field, "is not finite")
+	case x <= 0:
+		c.fail(field, "%v is not above 0", x)
+	case x > high:
+		c.fail(field, "%v is above %v", x, high)
+	}
+}
+
+// derived checks a number that follows from others.
+func (c *checker) derived(field string, got, want float64, from string) {
+	if !(math.Abs(got-want) <= rounding*math.Abs(want)) {
+		c.fail(field, "%v does not follow from %s, which give %v", got, from, want)
+	}
+}
+
+var variables = []string{"BITNET_CPU", "BITNET_DETERMINISTIC", "BITNET_LOG", "BITNET_SEED", "GOMAXPROCS"}
+
+// Variables returns the names of the environment variables that a run heeds.
+func Variables() []string { return slices.Clone(variables) }
+
+func (c *checker) environment() {
+	e := &c.r.Environment
+	c.name("environment.os", e.OS)
+	c.name("environment.architecture", e.Architecture)
+	c.name("environment.module_version", e.ModuleVersion)
+	if !strings.HasPrefix(e.GoVersion, "go1.") && !strings.HasPrefix(e.GoVersion, "devel ") {
+		c.fail("environment.go_version", "%.40q is no version of Go", e.GoVersion)
+	}
+	c.name("environment.go_version", e.GoVersion)
+	if e.Commit != "" && !isHex(e.Commit, 40) && !isHex(e.Commit, 64) {
+		c.fail("environment.commit", "%.80q is no commit", e.Commit)
+	}
+	if e.Modified && e.Commit == "" {
+		c.fail("environment.modified", "is true without an environment.commit")
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Variables)) {
+		field, value := "environment.variables."+name, e.Variables[name]
+		if !slices.Contains(variables, name) {
+			c.fail("environment.variables", "%.40q is none that a run heeds", name)
+			continue
+		}
+		switch name {
+		case "BITNET_CPU":
+			if value != c.r.KernelSet {
+				c.fail(field, "asks for %.40q, but kernel_set is %.40q", value, c.r.KernelSet)
+			}
+		case "BITNET_SEED":
+			if value != strconv.FormatUint(c.r.Seed, 10) {
+				c.fail(field, "asks for %.40q, but seed is %d", value, c.r.Seed)
+			}
+		case "GOMAXPROCS":
+			if n, err := strconv.Atoi(value); err == nil && n > 0 && c.r.Threads > n {
+				c.fail(field, "allows %d threads, but threads is %d", n, c.r.Threads)
+			}
+		}
+		if len(value) > maxNameLength {
+			c.fail(field, "is longer than %d bytes", maxNameLength)
+		}
+	}
+	if _, ok := e.Variables["BITNET_SEED"]; !ok && c.r.Seed != 0 {
+		c.fail("seed", "is %d, but environment.variables has no BITNET_SEED", c.r.Seed)
+	}
+}
+
+func (c *checker) processor() {
+	p := &c.r.Processor
+	c.name("processor.name", p.Name)
+	c.between("processor.logical_cores", int64(p.LogicalCores), 1, maxCores)
+	c.between("processor.last_cache_bytes", p.LastCacheBytes, 0, 1<<40)
+	known := Features(c.r.Environment.Architecture)
+	for i, f := range p.Features {
+		if !slices.Contains(known, f) {
+			c.fail("processor.features", "%.40q is none that kernels on environment.architecture %.40q need", f, c.r.Environment.Architecture)
+		}
+		if i > 0 && f <= p.Features[i-1] {
+			c.fail("processor.features", "are not sorted, each once")
+		}
+	}
+
+	set, ok := kernelSets[c.r.KernelSet]
+	if !ok {
+		c.fail("kernel_set", "%.40q does not exist", c.r.KernelSet)
+		return
+	}
+	if set.architecture != "" && set.architecture != c.r.Environment.Architecture {
+		c.fail("kernel_set", "%s is for %s, but environment.architecture is %.40q", c.r.KernelSet, set.architecture, c.r.Environment.Architecture)
+	}
+	if set.os != "" && set.os != c.r.Environment.OS {
+		c.fail("kernel_set", "%s runs on %s only, but environment.os is %.40q", c.r.KernelSet, set.os, c.r.Environment.OS)
+	}
+	for _, f := range set.features {
+		if !slices.Contains(p.Features, f) {
+			c.fail("processor.features", "lack %s, which kernel_set %s needs", f, c.r.KernelSet)
+		}
+	}
+}
+
+func (c *checker) model() {
+	m, g := &c.r.Model, &c.r.Model.Config
+	c.file("model.file", m.File)
+	c.sum("model.sha256", m.SHA256)
+	if g.Architecture != "bitnet-b1.58" && g.Architecture != "bitnet-25" {
+		c.fail("model.config.architecture", "%.40q is none that the engine runs", g.Architecture)
+	}
+	if len(g.Name) > maxTextLength {
+		c.fail("model.config.name", "is longer than %d bytes", maxTextLength)
+	}
+	before := len(c.problems)
+	c.between("model.config.vocabulary_size", int64(g.VocabularySize), 1, 1<<24)
+	c.between("model.config.context_length", int64(g.ContextLength), 1, 1<<20)
+	c.between("model.config.embedding_length", int64(g.EmbeddingLength), 1, 1<<20)
+	c.between("model.config.blocks", int64(g.Blocks), 1, 1<<12)
+	c.between("model.config.feed_forward_length", int64(g.FeedForwardLength), 1, 1<<20)
+	c.between("model.config.heads", int64(g.Heads), 1, 1<<12)
+	c.between("model.config.kv_heads", int64(g.KVHeads), 1, 1<<12)
+	c.between("model.config.head_size", int64(g.HeadSize), 1, 1<<20)
+	if len(c.problems) > before {
+		return
+	}
+	if g.EmbeddingLength%128 != 0 {
+		c.fail("model.config.embedding_length", "%d is no multiple of 128", g.EmbeddingLength)
+	}
+	if g.FeedForwardLength%128 != 0 {
+		c.fail("model.config.feed_forward_length", "%d is no multiple of 128", g.FeedForwardLength)
+	}
+	if g.Heads*g.HeadSize != g.EmbeddingLength {
+		c.fail("model.config.head_size", "%d times model.config.heads, %d, is not model.config.embedding_length, %d", g.HeadSize, g.Heads, g.EmbeddingLength)
+	}
+	if g.Heads%g.KVHeads != 0 {
+		c.fail("model.config.kv_heads", "%d does not divide model.config.heads, %d", g.KVHeads, g.Heads)
+	}
+	// Metadata and alignment come on top of the weights, and an untied head
+	// has an embedding beside it.
+	weights := g.WeightBytes() - 2*int64(g.EmbeddingLength)
+	if !g.TiedHead {
+		weights += 2 * int64(g.EmbeddingLength) * int64(g.VocabularySize)
+	}
+	const metadata = 256 << 20
+	if m.Bytes < weights || m.Bytes > weights+metadata {
+		c.fail("model.bytes", "%d cannot be the size of a file whose weights by model.config take %d", m.Bytes, weights)
+	}
+
+	if s := m.Synthetic; s != nil {
+		shape, err := synthetic.Named(s.Shape)
+		if err != nil {
+			c.fail("model.synthetic.shape", "%.40q does not exist", s.Shape)
+			return
+		}
+		want := Config{
+			Architecture: "bitnet-b1.58", Name: "synthetic-" + shape.Name, VocabularySize: shape.Vocabulary, ContextLength: shape.Context,
+			EmbeddingLength: shape.Embedding, Blocks: shape.Blocks, FeedForwardLength: shape.FeedForward, Heads: shape.Heads,
+			KVHeads: shape.KVHeads, HeadSize: shape.Embedding / shape.Heads, TiedHead: true,
+		}
+		if *g != want {
+			c.fail("model.config", "is not that of model.synthetic.shape %q", s.Shape)
+		}
+	}
+}
+
+func (c *checker) tokens() {
+	r, g := c.r, &c.r.Model.Config
+	t := &r.Tokenizer
+	c.file("tokenizer.file", t.File)
+	c.sum("tokenizer.sha256", t.SHA256)
+	switch {
+	case t.Source != TokenizerOfModel && t.Source != TokenizerFile:
+		c.fail("tokenizer.source", "%.40q is neither %q nor %q", t.Source, TokenizerOfModel, TokenizerFile)
+	case t.Source == TokenizerOfModel && t.File != r.Model.File:
+		c.fail("tokenizer.file", "is not model.file, although tokenizer.source is %q", t.Source)
+	case t.Source == TokenizerOfModel && t.SHA256 != r.Model.SHA256:
+		c.fail("tokenizer.sha256", "is not model.sha256, although tokenizer.source is %q", t.Source)
+	case t.Source == TokenizerFile && t.SHA256 == r.Model.SHA256:
+		c.fail("tokenizer.source", "is %q, but tokenizer.sha256 is model.sha256", t.Source)
+	}
+	if len(r.Prompt) > maxTextLength {
+		c.fail("prompt", "is longer than %d bytes", maxTextLength)
+	}
+	if len(r.Text) > maxTextLength {
+		c.fail("text", "is longer than %d bytes", maxTextLength)
+	}
+	c.between("threads", int64(r.Threads), 1, maxThreads)
+	c.between("tokens_requested", int64(r.TokensRequested), 1, maxTokens)
+	switch {
+	case r.TokensGenerated < 1:
+		c.fail("tokens_generated", "%d is below 1", r.TokensGenerated)
+	case r.TokensGenerated > r.TokensRequested:
+		c.fail("tokens_generated", "%d is more than tokens_requested, %d", r.TokensGenerated, r.TokensRequested)
+	case r.TokensGenerated != len(r.GeneratedIDs):
+		c.fail("tokens_generated", "%d is not the number of generated_ids, %d", r.TokensGenerated, len(r.GeneratedIDs))
+	}
+	if len(r.PromptIDs) == 0 {
+		c.fail("prompt_ids", "are none")
+	}
+	c.ids("prompt_ids", r.PromptIDs)
+	c.ids("generated_ids", r.GeneratedIDs)
+	total := len(r.PromptIDs) + len(r.GeneratedIDs)
+	if total > g.ContextLength {
+		c.fail("prompt_ids", "and generated_ids are %d tokens, more than model.config.context_length, %d", total, g.ContextLength)
+	}
+	switch r.StopReason {
+	case string(bitnet.StopMaxTokens):
+		if r.TokensGenerated != r.TokensRequested {
+			c.fail("stop_reason", "is %q after %d of tokens_requested, %d", r.StopReason, r.TokensGenerated, r.TokensRequested)
+		}
+	case string(bitnet.StopContext):
+		if total != g.ContextLength || r.TokensGenerated == r.TokensRequested {
+			c.fail("stop_reason", "is %q after %d tokens of model.config.context_length, %d", r.StopReason, total, g.ContextLength)
+		}
+	case string(bitnet.StopEndToken):
+	default:
+		c.fail("stop_reason", "%.40q is none that a run ends with", r.StopReason)
+	}
+	c.sum("logits_sha256", r.LogitsSHA256)
+	if r.LogitRows != r.TokensGenerated {
+		c.fail("logit_rows", "%d is not tokens_generated, %d", r.LogitRows, r.TokensGenerated)
+	}
+	if len(r.Repeats) < 1 || len(r.Repeats) > maxRepeats {
+		c.fail("repeats", "are %d, not 1 to %d", len(r.Repeats), maxRepeats)
+	}
+}
+
+func (c *checker) ids(field string, ids []int) {
+	for i, id := range ids {
+		if id < 0 || id >= c.r.Model.Config.VocabularySize {
+			c.fail(fmt.Sprintf("%s[%d]", field, i), "%d is not below model.config.vocabulary_size, %d", id, c.r.Model.Config.VocabularySize)
+			return
+		}
+	}
+}
+
+func (c *checker) kernels() {
+	r := c.r
+	if len(r.Kernels) == 0 {
+		c.fail("kernels", "are none")
+	}
+	hasQuantized := false
+	for i, name := range r.Kernels {
+		field := fmt.Sprintf("kernels[%d]", i)
+		switch {
+		case name == "":
+			c.fail(field, "is empty")
+		case len(name) > maxNameLength:
+			c.fail(field, "is longer than %d bytes", maxNameLength)
+		case !knownKernels[name]:
+			c.fail(field, "%q is no kernel of this engine", name)
+		}
+		hasQuantized = hasQuantized || quantized(name)
+		if i > 0 && name <= r.Kernels[i-1] {
+			c.fail(field, "is not sorted behind the one before")
+		}
+		if _, ok := r.KernelCounts[name]; !ok {
+			c.fail(field, "%.80q is not in kernel_counts", name)
+		}
+	}
+	if !hasQuantized {
+		c.fail("kernels", "have none for ternary weights among them")
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.KernelCounts)) {
+		if !slices.Contains(r.Kernels, name) {
+			c.fail("kernel_counts", "has %.80q, which is not in kernels", name)
+		}
+	}
+
+	ways := expectedCounts(r)
+	for _, want := range ways {
+		if maps.Equal(want, r.KernelCounts) {
+			return
+		}
+	}
+	// Name what differs from the way that is closest.
+	var closest []Problem
+	for _, want := range ways {
+		names := maps.Clone(want)
+		maps.Copy(names, r.KernelCounts)
+		var differences []Problem
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			if r.KernelCounts[name] != want[name] {
+				differences = append(differences, Problem{"kernel_counts." + name, fmt.Sprintf("%d does not fit kernel_set, model.config.blocks, prompt_ids, tokens_generated and repeats, which give %d", r.KernelCounts[name], want[name])})
+			}
+		}
+		if closest == nil || len(differences) < len(closest) {
+			closest = differences
+		}
+	}
+	c.problems = append(c.problems, closest...)
+}
+
+func (c *checker) repeats() {
+	for i, p := range c.r.Repeats {
+		at := fmt.Sprintf("repeats[%d].", i)
+		c.positive(at+"load_seconds", p.LoadSeconds, maxSeconds)
+		c.positive(at+"prompt_seconds", p.PromptSeconds, maxSeconds)
+		for j, s := range p.TokenSeconds {
+			c.positive(fmt.Sprintf("%stoken_seconds[%d]", at, j), s, maxSeconds)
+		}
+		if len(p.TokenSeconds) != c.r.TokensGenerated-1 {
+			c.fail(at+"token_seconds", "are %d, not one for each of tokens_generated, %d, but the first", len(p.TokenSeconds), c.r.TokensGenerated)
+		}
+		c.derived(at+"tokens_per_second", p.TokensPerSecond, Rate(p.TokenSeconds), "its token_seconds")
+	}
+}
+
+// Rate returns the number of times ÷ their sum, 0 where there are none.
+func Rate(seconds []float64) float64 {
+	sum := 0.0
+	for _, s := range seconds {
+		sum += s
+	}
+	if sum == 0 {
+		return 0
+	}
+	return float64(len(seconds)) / sum
+}
+
+// Derive fills in what follows from the other fields: each repeat's rate, the
+// timings, and the rates of the whole.
+func (r *Receipt) Derive() {
+	for i := range r.Repeats {
+		r.Repeats[i].TokensPerSecond = Rate(r.Repeats[i].TokenSeconds)
+	}
+	var loads, prompts, tokens, rates []float64
+	for _, p := range r.Repeats {
+		loads, prompts, rates = append(loads, p.LoadSeconds), append(prompts, p.PromptSeconds), append(rates, p.TokensPerSecond)
+		tokens = append(tokens, p.TokenSeconds...)
+	}
+	r.Timings = Timings{
+		LoadSeconds:        Median(loads),
+		PromptSeconds:      Median(prompts),
+		TokenSecondsMedian: Median(tokens),
+		TokenSecondsP95:    Percentile(tokens, 95),
+	}
+	if r.Timings.PromptSeconds > 0 {
+		r.Timings.PromptTokensPerSecond = float64(len(r.PromptIDs)) / r.Timings.PromptSeconds
+	}
+	r.TokensPerSecond = Median(rates)
+	r.BytesPerToken = r.Model.Config.BytesPerToken(len(r.PromptIDs), r.TokensGenerated)
+	r.BytesPerSecond = r.BytesPerToken * r.TokensPerSecond
+	r.BandwidthShare = 0
+	if r.Limits != nil && r.Limits.MemoryBytesPerSecond > 0 {
+		r.BandwidthShare = r.BytesPerSecond / r.Limits.MemoryBytesPerSecond
+	}
+}
+
+func (c *checker) rates() {
+	r := c.r
+	if r.Limits == nil {
+		c.fail("limits", "are missing")
+		return
+	}
+	want := *r
+	want.Repeats = slices.Clone(r.Repeats)
+	want.Derive()
+	c.derived("timings.load_seconds", r.Timings.LoadSeconds, want.Timings.LoadSeconds, "repeats[].load_seconds")
+	c.derived("timings.prompt_seconds", r.Timings.PromptSeconds, want.Timings.PromptSeconds, "repeats[].prompt_seconds")
+	c.derived("timings.prompt_tokens_per_second", r.Timings.PromptTokensPerSecond, want.Timings.PromptTokensPerSecond, "prompt_ids and repeats[].prompt_seconds")
+	c.derived("timings.token_seconds_median", r.Timings.TokenSecondsMedian, want.Timings.TokenSecondsMedian, "repeats[].token_seconds")
+	c.derived("timings.token_seconds_p95", r.Timings.TokenSecondsP95, want.Timings.TokenSecondsP95, "repeats[].token_seconds")
+	c.derived("tokens_per_second", r.TokensPerSecond, want.TokensPerSecond, "repeats[].token_seconds")
+	c.derived("bytes_per_token", r.BytesPerToken, want.BytesPerToken, "model.config, prompt_ids and tokens_generated")
+	c.derived("bytes_per_second", r.BytesPerSecond, want.BytesPerSecond, "bytes_per_token and tokens_per_second")
+	c.derived("bandwidth_share", r.BandwidthShare, want.BandwidthShare, "bytes_per_second and limits.memory_bytes_per_second")
+}
+
+// Attainable returns how many bytes a second a model that reads so many for a
+// token can read at most on a machine with these limits and a cache of
+// lastCache bytes, 0 where that is not known.
+func (l *Limits) Attainable(bytesPerToken float64, lastCache int64) float64 {
+	if lastCache == 0 {
+		lastCache = largeCache
+	}
+	if bytesPerToken > 2*float64(lastCache) {
+		return memoryTolerance * l.MemoryBytesPerSecond
+	}
+	return cacheTolerance * max(l.MemoryBytesPerSecond, l.WorkingSetBytesPerSecond)
+}
+
+func (c *checker) bandwidth() {
+	r, l := c.r, c.r.Limits
+	if l == nil {
+		return
+	}
+	const minBuffer = 32 << 20
+	c.passes("limits.memory_bytes_per_second", l.MemoryBytesPerSecond, "limits.memory_passes", l.MemoryPasses)
+	c.passes("limits.working_set_bytes_per_second", l.WorkingSetBytesPerSecond, "limits.working_set_passes", l.WorkingSetPasses)
+	c.between("limits.memory_buffer_bytes", l.MemoryBufferBytes, minBuffer, 1<<40)
+	if want := WorkingSet(r.BytesPerToken, l.MemoryBufferBytes); l.WorkingSetBytes != want {
+		c.fail("limits.working_set_bytes", "%d does not follow from bytes_per_token and limits.memory_buffer_bytes, which give %d", l.WorkingSetBytes, want)
+	}
+	attainable := l.Attainable(r.BytesPerToken, r.Processor.LastCacheBytes)
+	for i, p := range r.Repeats {
+		if speed := r.BytesPerToken * p.TokensPerSecond; speed > attainable {
+			c.fail(fmt.Sprintf("repeats[%d].tokens_per_second", i), "%v times bytes_per_token is %.3g bytes a second; limits and processor.last_cache_bytes allow %.3g", p.TokensPerSecond, speed, attainable)
+		}
+		// Whatever its length, a prompt needs every weight once.
+		if speed := float64(r.Model.Config.WeightBytes()) / p.PromptSeconds; speed > attainable {
+			c.fail(fmt.Sprintf("repeats[%d].prompt_seconds", i), "in %v the weights are read at %.3g bytes a second; limits and processor.last_cache_bytes allow %.3g", p.PromptSeconds, speed, attainable)
+		}
+	}
+	if r.BytesPerSecond > attainable {
+		c.fail("bytes_per_second", "%.3g is more than limits and processor.last_cache_bytes allow, %.3g", r.BytesPerSecond, attainable)
+	}
+}
+
+// WorkingSet returns the size of the buffer that Limits.WorkingSetPasses read:
+// bytesPerToken, in whole kilobytes, at most as much as the large buffer.
+func WorkingSet(bytesPerToken float64, memoryBuffer int64) int64 {
+	return min(max(int64(bytesPerToken)>>10, 64)<<10, memoryBuffer)
+}
+
+func (c *checker) passes(field string, best float64, passesField string, passes []float64) {
+	const fewest = 3
+	if len(passes) < fewest || len(passes) > maxRepeats {
+		c.fail(passesField, "are %d, not %d to %d", len(passes), fewest, maxRepeats)
+		return
+	}
+	for i, p := range passes {
+		c.positive(fmt.Sprintf("%s[%d]", passesField, i), p, maxBandwidth)
+	}
+	if best != slices.Max(passes) {
+		c.fail(field, "%v is not the best of %s, %v", best, passesField, slices.Max(passes))
+	}
+}
+
+func (c *checker) usage() {
+	r, u := c.r, c.r.Usage
+	if u == nil {
+		c.fail("usage", "is missing")
+		return
+	}
+	c.positive("usage.wall_seconds", u.WallSeconds, maxSeconds)
+	for _, t := range []struct {
+		field   string
+		seconds float64
+	}{{"usage.user_seconds", u.UserSeconds}, {"usage.system_seconds", u.SystemSeconds}} {
+		if !(t.seconds >= 0 && t.seconds <= maxSeconds*maxCores) {
+			c.fail(t.field, "%v is no processor time", t.seconds)
+		}
+	}
+	within := 0.0
+	for _, p := range r.Repeats {
+		within += p.LoadSeconds + p.PromptSeconds
+		for _, s := range p.TokenSeconds {
+			within += s
+		}
+	}
+	if u.WallSeconds < within {
+		c.fail("usage.wall_seconds", "%v is less than the times in repeats, which add up to %v", u.WallSeconds, within)
+	}
+	busy := u.UserSeconds + u.SystemSeconds
+	// Kernels account for time in ticks.
+	if limit := u.WallSeconds*float64(r.Processor.LogicalCores)*1.05 + 0.1; busy > limit {
+		c.fail("usage.user_seconds", "and usage.system_seconds are %v, more than processor.logical_cores, %d, can use in usage.wall_seconds, %v", busy, r.Processor.LogicalCores, u.WallSeconds)
+	}
+	c.derived("usage.processor_share", u.ProcessorShare, busy/u.WallSeconds, "usage.user_seconds, usage.system_seconds and usage.wall_seconds")
+	if p := u.PeakMemoryBytes; p != nil {
+		// A row of logits at the very least; weights are mapped, and the
+		// system may take their memory away.
+		c.between("usage.peak_memory_bytes", *p, 1<<20+4*int64(r.Model.Config.VocabularySize), 1<<50)
+	}
+	for _, n := range []struct {
+		field string
+		count *int64
+	}{
+		{"usage.major_page_faults", u.MajorPageFaults},
+		{"usage.minor_page_faults", u.MinorPageFaults},
+		{"usage.voluntary_context_switches", u.VoluntaryContextSwitches},
+		{"usage.involuntary_context_switches", u.InvoluntaryContextSwitches},
+	} {
+		if n.count != nil && *n.count < 0 {
+			c.fail(n.field, "%d is negative", *n.count)
+		}
+	}
+}
+
+func (c *checker) checksums() {
+	want, err := c.r.checksums()
+	if err != nil {
+		c.fail("checksums", "cannot be computed: %v", err)
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if c.r.Checksums[name] != want[name] {
+			c.fail(name, "was changed after the receipt was written: checksums.%s is %.40q, not %q", name, c.r.Checksums[name], want[name])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.r.Checksums)) {
+		if _, ok := want[name]; !ok {
+			c.fail("checksums", "has %.40q, which the receipt does not", name)
+		}
+	}
+}
