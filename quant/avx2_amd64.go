@@ -11,7 +11,7 @@ var avx2 = Kernels{
 	codeDots:    codeDotsAVX2,
 	tileRows:    tileRowsAMD64,
 	panelTokens: panelTokensAMD64,
-	minPanel:    5,
+	minPanel:    10,
 	packPanel:   packPanelAMD64,
 	unpackTile:  unpackTileAVX2,
 	mulTile:     mulTileAVX2,

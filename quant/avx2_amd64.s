@@ -11,34 +11,34 @@ GLOBL wordsOfOne<>(SB), RODATA|NOPTR, $32
 
 #define MASK(value, x, y) \
 	MOVL         $value, AX \
-	VMOVD        AX, x      \
+	VMOVD        AX, x \
 	VPBROADCASTD x, y
 
 // FIELD adds one field of a block, masked, times its activations to sums of 16
 // bits.
 #define FIELD(mask, offset, sums) \
-	VPAND      mask, Y6, Y7        \
+	VPAND      mask, Y6, Y7 \
 	VPMADDUBSW offset(R11), Y7, Y7 \
 	VPADDW     Y7, sums, sums
 
 // BLOCK adds a block of one row to its sums, of the codes (at most 2·768 in
 // magnitude) and of four times the codes (at most 4 times that).
 #define BLOCK(row, sum1, sum4) \
-	VMOVDQU row, Y6          \
-	FIELD(Y15, 96, sum1)     \
-	FIELD(Y14, 64, sum4)     \
-	VPSRLW  $4, Y6, Y6       \
-	FIELD(Y15, 32, sum1)     \
+	VMOVDQU row, Y6 \
+	FIELD(Y15, 96, sum1) \
+	FIELD(Y14, 64, sum4) \
+	VPSRLW  $4, Y6, Y6 \
+	FIELD(Y15, 32, sum1) \
 	FIELD(Y14, 0, sum4)
 
 // WIDEN moves sums of 16 bits, after five blocks at most, into those of 32.
 // Five blocks reach 30720 in sum4, and 15360 in the joined sum.
 #define WIDEN(sum1, sum4, sum) \
-	VPSRAW   $2, sum4, sum4               \
-	VPADDW   sum4, sum1, sum1             \
-	VPMADDWD Y13, sum1, sum1              \
-	VPADDD   sum1, sum, sum               \
-	VPXOR    sum1, sum1, sum1             \
+	VPSRAW   $2, sum4, sum4 \
+	VPADDW   sum4, sum1, sum1 \
+	VPMADDWD Y13, sum1, sum1 \
+	VPADDD   sum1, sum, sum \
+	VPXOR    sum1, sum1, sum1 \
 	VPXOR    sum4, sum4, sum4
 
 // func codeDotsAVX2(sums []int32, codes []byte, q []int8)
@@ -117,40 +117,40 @@ done:
 // FIELDS stores the four fields of eight rows' 32-bit words, one word of each,
 // in their four places of the group.
 #define FIELDS(words, offset) \
-	VPSRLD  $6, words, Y8                \
-	VPSRLD  $4, words, Y9                \
-	VPSRLD  $2, words, Y10               \
-	VPAND   Y8, Y14, Y8                  \
-	VPAND   Y9, Y14, Y9                  \
-	VPAND   Y10, Y14, Y10                \
-	VPAND   words, Y14, Y11              \
-	VMOVDQU Y8, (offset+0*512)(DI)       \
-	VMOVDQU Y9, (offset+1*512)(DI)       \
-	VMOVDQU Y10, (offset+2*512)(DI)      \
+	VPSRLD  $6, words, Y8 \
+	VPSRLD  $4, words, Y9 \
+	VPSRLD  $2, words, Y10 \
+	VPAND   Y8, Y14, Y8 \
+	VPAND   Y9, Y14, Y9 \
+	VPAND   Y10, Y14, Y10 \
+	VPAND   words, Y14, Y11 \
+	VMOVDQU Y8, (offset+0*512)(DI) \
+	VMOVDQU Y9, (offset+1*512)(DI) \
+	VMOVDQU Y10, (offset+2*512)(DI) \
 	VMOVDQU Y11, (offset+3*512)(DI)
 
 // QUARTER unpacks half a block of eight rows, from base and four rows below,
 // as an 8 × 4 transpose of words.
 #define QUARTER(base, base4, offset, at) \
-	VMOVDQU     offset(base), X0                     \
-	VMOVDQU     offset(base)(R8*1), X1               \
-	VMOVDQU     offset(base)(R8*2), X2               \
-	VMOVDQU     offset(base)(R9*1), X3               \
-	VINSERTI128 $1, offset(base4), Y0, Y0            \
-	VINSERTI128 $1, offset(base4)(R8*1), Y1, Y1      \
-	VINSERTI128 $1, offset(base4)(R8*2), Y2, Y2      \
-	VINSERTI128 $1, offset(base4)(R9*1), Y3, Y3      \
-	VPUNPCKLDQ  Y1, Y0, Y4                           \
-	VPUNPCKHDQ  Y1, Y0, Y5                           \
-	VPUNPCKLDQ  Y3, Y2, Y6                           \
-	VPUNPCKHDQ  Y3, Y2, Y7                           \
-	VPUNPCKLQDQ Y6, Y4, Y0                           \
-	VPUNPCKHQDQ Y6, Y4, Y1                           \
-	VPUNPCKLQDQ Y7, Y5, Y2                           \
-	VPUNPCKHQDQ Y7, Y5, Y3                           \
-	FIELDS(Y0, at+0*64)                              \
-	FIELDS(Y1, at+1*64)                              \
-	FIELDS(Y2, at+2*64)                              \
+	VMOVDQU     offset(base), X0 \
+	VMOVDQU     offset(base)(R8*1), X1 \
+	VMOVDQU     offset(base)(R8*2), X2 \
+	VMOVDQU     offset(base)(R9*1), X3 \
+	VINSERTI128 $1, offset(base4), Y0, Y0 \
+	VINSERTI128 $1, offset(base4)(R8*1), Y1, Y1 \
+	VINSERTI128 $1, offset(base4)(R8*2), Y2, Y2 \
+	VINSERTI128 $1, offset(base4)(R9*1), Y3, Y3 \
+	VPUNPCKLDQ  Y1, Y0, Y4 \
+	VPUNPCKHDQ  Y1, Y0, Y5 \
+	VPUNPCKLDQ  Y3, Y2, Y6 \
+	VPUNPCKHDQ  Y3, Y2, Y7 \
+	VPUNPCKLQDQ Y6, Y4, Y0 \
+	VPUNPCKHQDQ Y6, Y4, Y1 \
+	VPUNPCKLQDQ Y7, Y5, Y2 \
+	VPUNPCKHQDQ Y7, Y5, Y3 \
+	FIELDS(Y0, at+0*64) \
+	FIELDS(Y1, at+1*64) \
+	FIELDS(Y2, at+2*64) \
 	FIELDS(Y3, at+3*64)
 
 // func unpackGroupAVX2(group, codes *byte, cols int)
@@ -163,10 +163,12 @@ TEXT ·unpackGroupAVX2(SB), NOSPLIT, $0-24
 	LEAQ (SI)(R8*4), R10
 	LEAQ (SI)(R8*8), R11
 	LEAQ (R10)(R8*8), R12
+	LEAQ PREFETCH_AHEAD(R11)(R8*8), R13
 	MOVQ R8, CX
 	MASK(0x03030303, X14, Y14)
 
 unpackBlocks:
+	PREFETCH_GROUP
 	QUARTER(SI, R10, 0, 0)
 	QUARTER(SI, R10, 16, 256)
 	QUARTER(R11, R12, 0, 32)
@@ -183,51 +185,49 @@ unpackBlocks:
 
 // FIRST multiplies four columns of 16 rows by one token's.
 #define FIRST(offset, sum, sum8) \
-	VPBROADCASTD offset(DX), Y14  \
-	VPMADDUBSW   Y14, Y12, sum    \
+	VPBROADCASTD offset(DX), Y14 \
+	VPMADDUBSW   Y14, Y12, sum \
 	VPMADDUBSW   Y14, Y13, sum8
 
 // TOKEN does the same and adds to the sums.
 #define TOKEN(offset, sum, sum8) \
-	VPBROADCASTD offset(DX), Y14  \
-	VPMADDUBSW   Y14, Y12, Y15    \
-	VPMADDUBSW   Y14, Y13, Y14    \
-	VPADDW       Y15, sum, sum    \
+	VPBROADCASTD offset(DX), Y14 \
+	VPMADDUBSW   Y14, Y12, Y15 \
+	VPMADDUBSW   Y14, Y13, Y14 \
+	VPADDW       Y15, sum, sum \
 	VPADDW       Y14, sum8, sum8
 
-// STEP multiplies four columns of 16 rows by those of six tokens.
+// STEP multiplies four columns of 16 rows by those of six tokens. The tile comes
+// from the second-level cache and is asked for ahead.
 #define STEP(PRODUCT, step) \
-	VMOVDQU (step*64)(SI), Y12      \
-	VMOVDQU (step*64+32)(SI), Y13   \
-	PRODUCT(step*48+0, Y0, Y1)      \
-	PRODUCT(step*48+4, Y2, Y3)      \
-	PRODUCT(step*48+8, Y4, Y5)      \
-	PRODUCT(step*48+12, Y6, Y7)     \
-	PRODUCT(step*48+16, Y8, Y9)     \
-	PRODUCT(step*48+20, Y10, Y11)
+	PREFETCHT0 (step*64+512)(SI) \
+	VMOVDQU    (step*64)(SI), Y12 \
+	VMOVDQU    (step*64+32)(SI), Y13 \
+	PRODUCT(step*24+0, Y0, Y1) \
+	PRODUCT(step*24+4, Y2, Y3) \
+	PRODUCT(step*24+8, Y4, Y5) \
+	PRODUCT(step*24+12, Y6, Y7) \
+	PRODUCT(step*24+16, Y8, Y9) \
+	PRODUCT(step*24+20, Y10, Y11)
 
 #define WIDEN2(token, sum, sum8) \
-	VPMADDWD Y15, sum, sum                  \
-	VPMADDWD Y15, sum8, sum8                \
-	VPADDD   (token*256)(DI), sum, sum      \
+	VPMADDWD Y15, sum, sum \
+	VPMADDWD Y15, sum8, sum8 \
+	VPADDD   (token*256)(DI), sum, sum \
 	VPADDD   (token*256+32)(DI), sum8, sum8 \
-	VMOVDQU  sum, (token*256)(DI)           \
+	VMOVDQU  sum, (token*256)(DI) \
 	VMOVDQU  sum8, (token*256+32)(DI)
 
 // func mulTileAVX2(sums []int32, tile []byte, panel []int8, cols int)
 //
-// Block of columns after block of columns: a block's 32 steps add at most
-// 32·768 in 16 bits, for 16 rows and six tokens in registers; then they go to
-// the sums in memory.
+// A block's 32 steps add at most 32·768 in 16 bits, for 16 rows and six tokens
+// in registers; then they go to the sums in memory.
 TEXT ·mulTileAVX2(SB), NOSPLIT, $0-80
 	MOVQ  sums_base+0(FP), DI
 	MOVQ  tile_base+24(FP), SI
-	MOVQ  panel_base+48(FP), DX
 	MOVQ  cols+72(FP), R8
-	MOVQ  R8, R9                // columns to come
-	SHLQ  $4, R8                // bytes of a group
 	VPXOR Y0, Y0, Y0
-	MOVQ  $3072, CX
+	MOVQ  $1536, CX
 
 clear:
 	VMOVDQU Y0, -32(DI)(CX*1)
@@ -235,13 +235,13 @@ clear:
 	SUBQ    $64, CX
 	JNZ     clear
 
-block:
 	MOVQ $4, R10                // groups to come
 
 group:
-	MOVQ $2, R11                // halves of the panel to come
+	MOVQ panel_base+48(FP), DX
+	MOVQ R8, R9                 // columns to come
 
-half:
+block:
 	STEP(FIRST, 0)
 	STEP(TOKEN, 1)
 	STEP(TOKEN, 2)
@@ -250,7 +250,7 @@ half:
 
 steps:
 	ADDQ $256, SI
-	ADDQ $192, DX
+	ADDQ $96, DX
 	STEP(TOKEN, 0)
 	STEP(TOKEN, 1)
 	STEP(TOKEN, 2)
@@ -258,6 +258,8 @@ steps:
 	DECQ CX
 	JNZ  steps
 
+	ADDQ    $256, SI
+	ADDQ    $96, DX
 	VMOVDQU wordsOfOne<>(SB), Y15
 	WIDEN2(0, Y0, Y1)
 	WIDEN2(1, Y2, Y3)
@@ -265,25 +267,11 @@ steps:
 	WIDEN2(3, Y6, Y7)
 	WIDEN2(4, Y8, Y9)
 	WIDEN2(5, Y10, Y11)
+	SUBQ    $128, R9
+	JNZ     block
 
-	SUBQ $(7*256), SI           // the same block of the group, six tokens on
-	SUBQ $(7*192-24), DX
-	ADDQ $(6*256), DI
-	DECQ R11
-	JNZ  half
-
-	ADDQ R8, SI                 // the next group, the first tokens
-	SUBQ $48, DX
-	SUBQ $(12*256-64), DI
+	ADDQ $64, DI                // the next group's sums
 	DECQ R10
 	JNZ  group
-
-	LEAQ (R8*4), AX             // the next block of the first group
-	SUBQ AX, SI
-	ADDQ $2048, SI
-	ADDQ $1536, DX
-	SUBQ $256, DI
-	SUBQ $128, R9
-	JNZ  block
 	VZEROUPPER
 	RET

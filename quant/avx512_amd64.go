@@ -11,7 +11,7 @@ var avx512 = Kernels{
 	codeDots:    codeDotsAVX512,
 	tileRows:    tileRowsAMD64,
 	panelTokens: panelTokensAMD64,
-	minPanel:    5,
+	minPanel:    6,
 	packPanel:   packPanelAMD64,
 	unpackTile:  unpackTileAVX512,
 	mulTile:     mulTileAVX512,

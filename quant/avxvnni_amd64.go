@@ -11,7 +11,7 @@ var avxvnni = Kernels{
 	codeDots:    codeDotsAVXVNNI,
 	tileRows:    tileRowsAMD64,
 	panelTokens: panelTokensAMD64,
-	minPanel:    5,
+	minPanel:    9,
 	packPanel:   packPanelAMD64,
 	unpackTile:  unpackTileAVX2,
 	mulTile:     mulTileAVXVNNI,

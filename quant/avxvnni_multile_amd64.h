@@ -4,29 +4,29 @@
 
 // TOKEN multiplies four columns of 16 rows by one token's.
 #define TOKEN(offset, sum, sum8) \
-	VPBROADCASTD offset(DX), Y14  \
-	VPDPBUSD_YMM(14, 12, sum)     \
+	VPBROADCASTD offset(DX), Y14 \
+	VPDPBUSD_YMM(14, 12, sum) \
 	VPDPBUSD_YMM(14, 13, sum8)
 
-// STEP multiplies four columns of 16 rows by those of six tokens.
+// STEP multiplies four columns of 16 rows by those of six tokens. The tile comes
+// from the second-level cache and is asked for ahead.
 #define STEP(step) \
-	VMOVDQU (step*64)(SI), Y12      \
-	VMOVDQU (step*64+32)(SI), Y13   \
-	TOKEN(step*48+0, 0, 1)          \
-	TOKEN(step*48+4, 2, 3)          \
-	TOKEN(step*48+8, 4, 5)          \
-	TOKEN(step*48+12, 6, 7)         \
-	TOKEN(step*48+16, 8, 9)         \
-	TOKEN(step*48+20, 10, 11)
+	PREFETCHT0 (step*64+512)(SI) \
+	VMOVDQU    (step*64)(SI), Y12 \
+	VMOVDQU    (step*64+32)(SI), Y13 \
+	TOKEN(step*24+0, 0, 1) \
+	TOKEN(step*24+4, 2, 3) \
+	TOKEN(step*24+8, 4, 5) \
+	TOKEN(step*24+12, 6, 7) \
+	TOKEN(step*24+16, 8, 9) \
+	TOKEN(step*24+20, 10, 11)
 
 	MOVQ DX, BX
 	SHLQ $4, R8                 // bytes of a group
 	MOVQ $4, R10                // groups to come
 
 group:
-	MOVQ $2, R11                // halves of the panel to come
-
-half:
+	MOVQ  BX, DX
 	MOVQ  R8, CX
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
@@ -47,7 +47,7 @@ steps:
 	STEP(2)
 	STEP(3)
 	ADDQ $256, SI
-	ADDQ $192, DX
+	ADDQ $96, DX
 	SUBQ $256, CX
 	JNZ  steps
 
@@ -63,14 +63,6 @@ steps:
 	VMOVDQU Y9, 1056(DI)
 	VMOVDQU Y10, 1280(DI)
 	VMOVDQU Y11, 1312(DI)
-	ADDQ    $(6*256), DI
-	SUBQ    R8, SI              // the same group, six tokens on
-	LEAQ    24(BX), DX
-	DECQ    R11
-	JNZ     half
-
-	ADDQ R8, SI                 // the next group, the first tokens
-	MOVQ BX, DX
-	SUBQ $(12*256-64), DI
-	DECQ R10
-	JNZ  group
+	ADDQ    $64, DI             // the next group's sums
+	DECQ    R10
+	JNZ     group

@@ -10,11 +10,11 @@ package quant
 // columns lands in the row's own 32-bit lane: sums are never added across.
 //
 // A panel holds, for every four columns, each token's four activations:
-// [cols/4][12 tokens][4 activations], to be broadcast to all lanes.
+// [cols/4][6 tokens][4 activations], to be broadcast to all lanes.
 const (
 	groupRows        = 16
 	tileRowsAMD64    = 64
-	panelTokensAMD64 = 12
+	panelTokensAMD64 = 6
 )
 
 // unpackRows unpacks fewer rows than a group has.
@@ -36,23 +36,19 @@ func unpackRows(group, codes []byte, cols int) {
 }
 
 func packPanelAMD64(panel, q []int8, cols int) {
-	tokens := len(q) / cols
-	if tokens < panelTokensAMD64 {
-		clear(panel)
+	if len(q) == panelTokensAMD64*cols {
+		packSixTokens(&panel[0], &q[0], cols)
+		return
 	}
-	fours := tokens / 4 * 4
-	for token := 0; token < fours; token += 4 {
-		packFourTokens(&panel[token*4], &q[token*cols], cols)
-	}
-	for token := fours; token < tokens; token++ {
+	clear(panel)
+	for token := range len(q) / cols {
 		for i := 0; i < cols; i += 4 {
 			*(*[4]int8)(panel[i*panelTokensAMD64+token*4:]) = [4]int8(q[token*cols+i:])
 		}
 	}
 }
 
-// packFourTokens packs four tokens of cols activations each, one behind the
-// other, as four neighbouring tokens of a panel.
+// packSixTokens packs a full panel.
 //
 //go:noescape
-func packFourTokens(panel, q *int8, cols int)
+func packSixTokens(panel, q *int8, cols int)
