@@ -250,7 +250,7 @@ func (t *conversation) note(format string, args ...any) {
 }
 
 func measureTurn(r *bitnet.Result) string {
-	t := measure(&generation{Result: r}, 0)
+	t := measure(r)
 	return fmt.Sprintf("prompt %d tokens at %.1f/s, %d tokens at %.1f/s", r.PromptTokens, t.PromptRate, r.CompletionTokens, t.DecodeRate)
 }
 
@@ -278,7 +278,7 @@ type wait struct {
 
 func newWait(c *call) *wait {
 	stop := make(chan struct{})
-	w := &wait{stop: stop, ended: make(chan struct{}), progress: newProgress(c)}
+	w := &wait{stop: stop, ended: make(chan struct{}), progress: newProgress(c, 0)}
 	go func() {
 		defer close(w.ended)
 		if !w.progress.enabled() {

@@ -66,7 +66,7 @@ type modelFlags struct {
 	threads   int
 }
 
-const modelHelp = `  --model M         the GGUF file of a BitNet b1.58 model (default: BITNET_MODEL)
+const modelHelp = `  --model M         the GGUF file of a BitNet b1.58 model (or BITNET_MODEL)
   --tokenizer T     take the vocabulary from this GGUF or tokenizer.json instead
                     of the model's
   --threads N       compute with N threads; 0 means all processors that the
@@ -151,8 +151,8 @@ const generationHelp = `  --greedy          always take the likeliest token; thi
                     (default: 0, none)
   --top-p P         draw from the fewest likeliest tokens that together have the
                     probability P (default: 1, all)
-  --seed N          seed of the draws; the same seed gives the same text on every
-                    machine (default: BITNET_SEED, or a random one that is told)
+  --seed N          the same seed gives the same text on every machine (default:
+                    BITNET_SEED, or a random one that is told)
 `
 
 func (g *generationFlags) register(flags *flag.FlagSet, s settings, maxTokens int) {

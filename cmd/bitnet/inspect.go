@@ -21,7 +21,7 @@ var inspectCommand = command{
 Prints the metadata, the tensors and the sizes of a GGUF file, of whatever
 model, and whether this program can run it. Long texts and lists are cut.
 
-  --model M         the file, where it is not an argument (default: BITNET_MODEL)
+  --model M         the file, where it is not an argument (or BITNET_MODEL)
 `,
 	run: inspect,
 }

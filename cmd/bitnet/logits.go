@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gobitnet/gobitnet/bitnet"
 )
@@ -83,7 +84,7 @@ func writeLogits(c *call) error {
 	defer s.Close()
 	ctx, stop := interruptible()
 	defer stop()
-	p := newProgress(c)
+	p := newProgress(c, 300*time.Millisecond)
 	defer p.erase()
 	err = writeFile(*out, func(w io.Writer) error {
 		var row []byte

@@ -19,10 +19,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"github.com/gobitnet/gobitnet/quant"
 )
@@ -49,13 +49,11 @@ type call struct {
 	stdout   io.Writer
 	stderr   io.Writer
 	settings settings
-	started  time.Time
 }
 
 // run does what args say and returns the exit status. It is the whole program
 // but for the process that it runs in.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
-	started := time.Now()
 	name := "bitnet"
 	err := func() error {
 		if len(args) == 0 {
@@ -81,7 +79,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 		name += " " + command.name
 		settings, err := readEnvironment(getenv)
 		if err == nil {
-			err = command.run(&call{args[1:], stdin, stdout, stderr, settings, started})
+			err = command.run(&call{args[1:], stdin, stdout, stderr, settings})
 		}
 		if errors.Is(err, flag.ErrHelp) {
 			return printHelp(stdout, command)
@@ -129,15 +127,12 @@ func report(stderr io.Writer, name string, err error) int {
 	return 1
 }
 
-// message returns the text of an error without the names of packages, which
-// mean nothing to whoever runs a command.
-func message(err error) string {
-	text := err.Error()
-	for _, name := range []string{"bitnet: ", "gguf: ", "tokenizer: ", "quant: "} {
-		text = strings.ReplaceAll(text, name, "")
-	}
-	return text
-}
+// packages are the names at the head of errors. They mean nothing to whoever
+// runs a command.
+var packages = regexp.MustCompile(`(^|[ (])(?:(?:bitnet|gguf|tokenizer|quant): )+`)
+
+// message returns the text of an error without the names of packages.
+func message(err error) string { return packages.ReplaceAllString(err.Error(), "$1") }
 
 func find(name string) *command {
 	for _, c := range commands {

@@ -25,9 +25,9 @@ nothing else does; timings go to standard error.
                     one line break at its end
   --max-tokens N    generate N tokens at most; 0 means until the context is full
                     (default: 128)
-` + generationHelp + `  --json            print one JSON object when done: text, tokens, prompt_tokens,
-                    completion_tokens, reason, seed (null where greedy), model,
-                    kernels, threads, timings
+` + generationHelp + `  --json            print one JSON object when done: text, tokens,
+                    prompt_tokens, completion_tokens, reason, seed (null where
+                    greedy), model, kernels, threads, timings
 
 Ctrl-C ends generation; the text so far stays.
 `,
@@ -59,7 +59,7 @@ type timings struct {
 	Load       float64 `json:"load_seconds"`
 	Prompt     float64 `json:"prompt_seconds"` // up to the choice of the first token
 	PromptRate float64 `json:"prompt_tokens_per_second"`
-	FirstToken float64 `json:"first_token_seconds"` // since the start of the command
+	FirstToken float64 `json:"first_token_seconds"` // loading and prompt
 	Decode     float64 `json:"decode_seconds"`      // from the first token to the last
 	DecodeRate float64 `json:"decode_tokens_per_second"`
 }
@@ -106,7 +106,7 @@ func runPrompt(c *call) error {
 	if *asJSON {
 		emit = func(string) error { return nil }
 	}
-	result, err := generate(ctx, c, m, s, *prompt, options, emit)
+	result, err := generate(ctx, newProgress(c, 0), m.Tokenizer(), s, *prompt, options, emit)
 	if result == nil {
 		if i := interrupted(ctx); i != nil {
 			return &interruption{i.signal, "before the first token"}
@@ -114,10 +114,11 @@ func runPrompt(c *call) error {
 		return err
 	}
 	debugKernels(c, m)
-	t := measure(result, loading)
-	t.FirstToken = result.PromptTime.Seconds() + result.began.Sub(c.started).Seconds()
+	t := measure(result)
+	t.Load = loading.Seconds()
+	t.FirstToken = (loading + result.PromptTime).Seconds()
 	if *asJSON {
-		if err := printAnswer(c, result.Result, generation.seed, model.path, m, t); err != nil {
+		if err := printAnswer(c, result, generation.seed, model.path, m, t); err != nil {
 			return err
 		}
 	} else if out.terminal {
@@ -135,7 +136,7 @@ func runPrompt(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.infof("%s", t.line(result.Result, generation.seed))
+	c.infof("%s", t.line(result, generation.seed))
 	return nil
 }
 
@@ -154,57 +155,49 @@ func promptFromInput(c *call) (string, error) {
 	return text, nil
 }
 
-// generation is a result and when it was begun.
-type generation struct {
-	*bitnet.Result
-	began time.Time
-}
-
-// generate continues the session and hands each piece of text to emit. The
-// generation is nil where the prompt could not be evaluated.
-func generate(ctx context.Context, c *call, m *bitnet.Model, s *bitnet.Session, prompt string, o bitnet.GenerateOptions, emit func(string) error) (*generation, error) {
-	began := time.Now()
-	evaluated, err := evaluateWithProgress(ctx, c, m, s, prompt)
+// generate continues the session and hands each piece of text to emit. There is
+// no result where the prompt could not be evaluated or emit failed.
+func generate(ctx context.Context, p *progress, t *tokenizer.Tokenizer, s *bitnet.Session, prompt string, o bitnet.GenerateOptions, emit func(string) error) (*bitnet.Result, error) {
+	start := time.Now()
+	evaluated, err := evaluateWithProgress(ctx, p, t, s, prompt)
 	if err != nil {
 		return nil, describePrompt(err)
 	}
 	if evaluated > 0 {
 		prompt = ""
 	}
-	before := time.Since(began)
-	for token, e := range s.Stream(ctx, prompt, o) {
-		if e != nil {
-			err = e
+	before := time.Since(start)
+	for token, failure := range s.Stream(ctx, prompt, o) {
+		if failure != nil {
+			err = failure
 		}
-		if e := emit(token.Text); e != nil {
-			return nil, e
+		if failure := emit(token.Text); failure != nil {
+			return nil, failure
 		}
 	}
-	result := s.Result()
-	if result == nil {
+	if s.Result() == nil {
 		return nil, describePrompt(err)
 	}
+	result := *s.Result()
 	result.PromptTokens += evaluated
 	result.PromptTime += before
-	return &generation{result, began}, err
+	return &result, err
 }
 
 // evaluateWithProgress evaluates a prompt of several blocks piece by piece
-// where a terminal can show how far it has come, and returns how many tokens
-// that were. Everywhere else it does nothing: the bits are the same.
-func evaluateWithProgress(ctx context.Context, c *call, m *bitnet.Model, s *bitnet.Session, prompt string) (int, error) {
-	const block = 256
-	p := newProgress(c)
+// where p can show how far it has come, and returns how many tokens that were.
+// Otherwise it does nothing. The bits are the same either way.
+func evaluateWithProgress(ctx context.Context, p *progress, t *tokenizer.Tokenizer, s *bitnet.Session, prompt string) (int, error) {
+	const block = 256 // what the model takes at once
 	if !p.enabled() || len(prompt) <= block {
 		return 0, nil
 	}
-	var options []tokenizer.EncodeOption
-	if _, ok := m.Tokenizer().BeginOfText(); ok {
-		options = append(options, tokenizer.AddBeginOfText())
-	}
-	ids, err := m.Tokenizer().Encode(prompt, options...)
+	ids, err := t.Encode(prompt)
 	if err != nil {
 		return 0, fmt.Errorf("prompt: %w", err)
+	}
+	if begin, ok := t.BeginOfText(); ok && len(ids) > 0 && ids[0] != begin {
+		ids = append([]int{begin}, ids...)
 	}
 	if len(ids) <= block || len(ids) > s.Context() {
 		return 0, nil
@@ -227,13 +220,13 @@ func describePrompt(err error) error {
 	return err
 }
 
-func measure(g *generation, loading time.Duration) timings {
-	t := timings{Load: loading.Seconds(), Prompt: g.PromptTime.Seconds(), Decode: g.CompletionTime.Seconds()}
+func measure(r *bitnet.Result) timings {
+	t := timings{Prompt: r.PromptTime.Seconds(), Decode: r.CompletionTime.Seconds()}
 	if t.Prompt > 0 {
-		t.PromptRate = float64(g.PromptTokens) / t.Prompt
+		t.PromptRate = float64(r.PromptTokens) / t.Prompt
 	}
-	if t.Decode > 0 && g.CompletionTokens > 1 {
-		t.DecodeRate = float64(g.CompletionTokens-1) / t.Decode
+	if t.Decode > 0 && r.CompletionTokens > 1 {
+		t.DecodeRate = float64(r.CompletionTokens-1) / t.Decode
 	}
 	return t
 }

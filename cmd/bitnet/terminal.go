@@ -114,14 +114,15 @@ func writeOut(w io.Writer, text string) error {
 // progress shows on a terminal how far work has come, in one line that goes
 // away again.
 type progress struct {
-	w       io.Writer // nil where there is no terminal
-	shown   int       // characters on the line
-	last    time.Time
-	started time.Time
+	w     io.Writer // nil where there is no terminal
+	shown int       // characters on the line
+	next  time.Time // when to show something again
 }
 
-func newProgress(c *call) *progress {
-	p := &progress{started: time.Now()}
+// newProgress returns a progress that shows nothing for a while: what is done
+// by then needs no words.
+func newProgress(c *call, quiet time.Duration) *progress {
+	p := &progress{next: time.Now().Add(quiet)}
 	if isTerminal(c.stderr) {
 		p.w = c.stderr
 	}
@@ -130,14 +131,13 @@ func newProgress(c *call) *progress {
 
 func (p *progress) enabled() bool { return p.w != nil }
 
-// show replaces the line, but not more often than can be read, and not in the
-// first moments: what is done by then needs no words.
+// show replaces the line, but not more often than can be read.
 func (p *progress) show(format string, args ...any) {
 	now := time.Now()
-	if p.w == nil || now.Sub(p.started) < 300*time.Millisecond || now.Sub(p.last) < 100*time.Millisecond {
+	if p.w == nil || now.Before(p.next) {
 		return
 	}
-	p.last = now
+	p.next = now.Add(100 * time.Millisecond)
 	line := fmt.Sprintf(format, args...)
 	n := utf8.RuneCountInString(line)
 	fmt.Fprintf(p.w, "\r%s%s", line, strings.Repeat(" ", max(p.shown-n, 0)))

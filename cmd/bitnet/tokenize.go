@@ -15,7 +15,7 @@ Prints a line for each token of the text: its id, a tab and the token in quotes.
 Special tokens are recognised and nothing is added. Without TEXT the text is
 standard input, every byte of it.
 
-  --model M         the GGUF file whose vocabulary to use (default: BITNET_MODEL)
+  --model M         the GGUF file whose vocabulary to use (or BITNET_MODEL)
   --tokenizer T     a GGUF, with or without tensors, or a tokenizer.json to use
                     instead
   --ids             print the ids only, in one line
