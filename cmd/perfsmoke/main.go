@@ -23,6 +23,7 @@ const (
 type console struct {
 	stdout, stderr io.Writer
 	env            func(name string) string
+	self           []string // how to run this program, empty for as it was
 }
 
 // A command gets the arguments after its name and returns the exit status.
@@ -33,7 +34,11 @@ type command struct {
 }
 
 func commands() []command {
-	return []command{}
+	return []command{
+		{"compare", "hold two receipts against each other", compareCommand},
+		{"plot", "draw a history of runs", plotCommand},
+		{"comment", "print a receipt as a comment on a pull request", commentCommand},
+	}
 }
 
 func main() {
