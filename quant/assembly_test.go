@@ -16,7 +16,7 @@ func TestBounds(t *testing.T) {
 	forEachKernels(t, func(t *testing.T, k *Kernels) {
 		asmtest.Edges(t, func(t *testing.T, at asmtest.Placer) {
 			r := rand.New(rand.NewPCG(13, 14))
-			for _, cols := range []int{128, 640} {
+			for _, cols := range columnCounts {
 				x := make([]float32, cols)
 				for i := range x {
 					x[i] = float32(r.NormFloat64())
