@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/gobitnet/gobitnet/internal/asmtest"
+	"github.com/gobitnet/gobitnet/testdata/asmtest"
 )
 
 func TestInstructions(t *testing.T) { asmtest.ARM64Instructions(t, "instructions_arm64.h") }

@@ -81,11 +81,3 @@ func Named(quantKernels string) *Set {
 }
 
 var available = append(processorSets(), &generic)
-
-func init() {
-	for _, s := range available {
-		if s.QuantizeHalf == nil {
-			s.QuantizeHalf = quantizeHalfGeneric
-		}
-	}
-}
