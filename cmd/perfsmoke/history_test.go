@@ -18,9 +18,11 @@ import (
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
 )
 
+var testTime = time.Date(2026, 3, 1, 4, 17, 0, 0, time.UTC)
+
 // testReceipt returns the receipt of a good run on a machine that never was.
 func testReceipt() *receipt.Receipt {
-	r := receipt.New(time.Date(2026, 3, 1, 4, 17, 0, 0, time.UTC))
+	r := receipt.New(testTime)
 	peak := int64(1 << 30)
 	r.Status, r.ComputePath = receipt.StatusOK, receipt.ComputeReal
 	r.Environment.Commit = "0123456789abcdef0123456789abcdef01234567"
@@ -31,7 +33,7 @@ func testReceipt() *receipt.Receipt {
 	r.Prompt, r.PromptIDs, r.Text = "2+2=", []int{1, 17, 10, 17, 28}, "4"
 	r.TokensRequested, r.TokensGenerated, r.Threads = 4, 4, 2
 	r.LogitsSHA256 = strings.Repeat("ef", 32)
-	for _, slow := range []float64{1, 1.02, 0.99} {
+	for _, slow := range []float64{1, 1.02, 0.99, 1, 1.01} {
 		r.Repeats = append(r.Repeats, receipt.Repeat{
 			LoadSeconds:     0.5 * slow,
 			PromptSeconds:   0.2 * slow,
@@ -41,7 +43,7 @@ func testReceipt() *receipt.Receipt {
 	}
 	r.TokensPerSecond = 39.47
 	r.Timings = receipt.Timings{LoadSeconds: 0.5, PromptSeconds: 0.2, PromptTokensPerSecond: 25, TokenSecondsMedian: 0.025, TokenSecondsP95: 0.0265}
-	r.Limits = &receipt.Limits{MemoryBytesPerSecond: 2e10, MemoryPasses: []float64{1.9e10, 2e10, 1.95e10}}
+	r.Limits = &receipt.Limits{MemoryBytesPerSecond: 2e10, MemoryPasses: []float64{1.9e10, 2e10, 1.95e10, 1.9e10, 1.9e10}, WorkingSetPasses: []float64{2e10}}
 	r.Usage = &receipt.Usage{WallSeconds: 3, UserSeconds: 5, SystemSeconds: 0.5, PeakMemoryBytes: &peak}
 	return r
 }
@@ -59,7 +61,7 @@ func TestHistoryAppend(t *testing.T) {
 		t.Fatalf("%d broken lines, %v", broken, err)
 	}
 	want := []historyRun{{
-		Timestamp:   time.Date(2026, 3, 1, 4, 17, 0, 0, time.UTC),
+		Timestamp:   testTime,
 		Commit:      "0123456789abcdef0123456789abcdef01234567",
 		Status:      "ok",
 		Model:       "example.gguf",
