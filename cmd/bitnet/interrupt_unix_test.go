@@ -81,4 +81,7 @@ func TestSignals(t *testing.T) {
 		t.Errorf("into a closed pipe: %v, said %q", err, errs.String())
 	}
 	writer.Close()
+	if err := writeOut(&failingWriter{0, syscall.EPIPE}, "text"); !closedPipe(err) {
+		t.Errorf("%v is not seen as a closed pipe", err)
+	}
 }
