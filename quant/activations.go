@@ -13,6 +13,10 @@ var ErrActivation = errors.New("quant: activation is not finite")
 // minAbsMax keeps the scale of a vector of zeros finite.
 const minAbsMax float32 = 1e-5
 
+// maxActivations bounds tokens times columns, so that all sizes, a panel's
+// padding included, can be counted where an int has 32 bits.
+const maxActivations = 1 << 30
+
 // Activations are the 8-bit images of up to a fixed number of vectors, one for
 // each token, in the form that one [Kernels] value multiplies. Different tokens
 // may be quantized, and different panels packed, by different goroutines at
@@ -27,10 +31,11 @@ type Activations struct {
 	panels  []int8    // the same as q, as the kernels want it for tiles
 }
 
-// NewActivations makes room for a number of tokens of a number of columns each.
+// NewActivations makes room for a number of tokens of a number of columns each,
+// at most 2³⁰ activations in all.
 func (k *Kernels) NewActivations(tokens, cols int) (*Activations, error) {
-	if tokens <= 0 || cols <= 0 || cols%BlockSize != 0 || cols > maxColumns {
-		return nil, fmt.Errorf("%w: activations of %d tokens × %d: tokens must be positive and columns a multiple of %d up to %d", ErrShape, tokens, cols, BlockSize, maxColumns)
+	if tokens <= 0 || cols <= 0 || cols%BlockSize != 0 || cols > maxColumns || tokens > maxActivations/cols {
+		return nil, fmt.Errorf("%w: activations of %d tokens × %d: tokens must be positive, columns a multiple of %d up to %d, and both together at most %d", ErrShape, tokens, cols, BlockSize, maxColumns, maxActivations)
 	}
 	a := &Activations{
 		kernels: k, tokens: tokens, cols: cols,

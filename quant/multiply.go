@@ -49,7 +49,7 @@ func (k *Kernels) Multiply(dst []float32, stride int, m Matrix, a *Activations, 
 	if a.kernels != k {
 		return fmt.Errorf("%w: activations made by the %q kernels multiplied by the %q kernels", ErrShape, a.kernels.name, k.name)
 	}
-	if m.cols != a.cols || stride < m.rows || len(dst) < (a.tokens-1)*stride+m.rows {
+	if m.cols != a.cols || stride < m.rows || len(dst) < m.rows || a.tokens > 1 && (len(dst)-m.rows)/(a.tokens-1) < stride {
 		return fmt.Errorf("%w: %d × %d weights with %d tokens of %d, into %d products at a stride of %d", ErrShape, m.rows, m.cols, a.tokens, a.cols, len(dst), stride)
 	}
 	if a.tokens < k.minPanel {

@@ -1,0 +1,105 @@
+package quant
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"testing"
+)
+
+// FuzzPackUnpack takes the data as codes, which unpack as the format says and
+// pack to themselves, and as weights, which are packed if they are ternary.
+func FuzzPackUnpack(f *testing.F) {
+	f.Add([]byte("\x00\x55\xaa\xff0123456789abcdefghijklmnopqrs!"))
+	f.Add(bytes.Repeat([]byte{0, 1, 0xff, 1}, 32))
+	f.Add(bytes.Repeat([]byte{0x18}, 64))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		codes := data[:len(data)/BlockBytes*BlockBytes]
+		weights := make([]int8, 4*len(codes))
+		if err := Unpack(weights, codes); err != nil {
+			t.Fatal(err)
+		}
+		ternary := true
+		for i, w := range weights {
+			if want := codeAt(codes, len(weights), 0, i) - 1; int32(w) != want {
+				t.Fatalf("weight %d is %d, want %d", i, w, want)
+			}
+			ternary = ternary && w <= 1
+		}
+		packed := make([]byte, len(codes))
+		if err := Pack(packed, weights); (err == nil) != ternary {
+			t.Fatalf("packing: %v; ternary: %v", err, ternary)
+		}
+		if ternary && !bytes.Equal(packed, codes) {
+			t.Fatalf("%x packed to %x", codes, packed)
+		}
+
+		weights = weights[:0]
+		ternary = true
+		for _, b := range data {
+			weights = append(weights, int8(b))
+			ternary = ternary && int8(b) >= -1 && int8(b) <= 1
+		}
+		packed = make([]byte, len(weights)/4)
+		err := Pack(packed, weights)
+		if len(weights)%BlockSize != 0 {
+			if !errors.Is(err, ErrShape) {
+				t.Fatalf("packing %d weights: %v", len(weights), err)
+			}
+			return
+		}
+		if (err == nil) != ternary {
+			t.Fatalf("packing: %v; ternary: %v", err, ternary)
+		}
+		if ternary {
+			unpacked := make([]int8, len(weights))
+			if err := Unpack(unpacked, packed); err != nil || !slices.Equal(unpacked, weights) {
+				t.Fatalf("%d packed and unpacked to %d: %v", weights, unpacked, err)
+			}
+		}
+	})
+}
+
+// FuzzCodeDots compares all kernels with the plain ones, by rows and by tiles:
+// of the data, one byte chooses the length of a row, the next bytes are its
+// activations, and codes are the rest.
+func FuzzCodeDots(f *testing.F) {
+	f.Add([]byte{0})
+	f.Add(append([]byte{1}, bytes.Repeat([]byte{0x80, 0x7f}, 300)...))
+	f.Add(append([]byte{6}, bytes.Repeat([]byte{0xff, 0x80}, 800)...))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) == 0 {
+			return
+		}
+		cols := BlockSize * (1 + int(data[0]%8))
+		data = data[1:]
+		q := make([]int8, cols)
+		for i := range min(cols, len(data)) {
+			q[i] = int8(data[i])
+		}
+		// At least one row, and with what remains of the last one, zeros.
+		data = data[min(cols, len(data)):]
+		rows := min(len(data)/(cols/4)+1, 100)
+		codes := make([]byte, rows*cols/4)
+		copy(codes, data)
+
+		want := make([]int32, rows)
+		codeDotsGeneric(want, codes, q)
+		for _, k := range available {
+			sums := make([]int32, rows)
+			k.codeDots(sums, codes, q)
+			if !slices.Equal(sums, want) {
+				t.Fatalf("%s: %d, want %d", k.name, sums, want)
+			}
+			tile, panel := make([]byte, k.tileRows*cols), make([]int8, k.panelTokens*cols)
+			k.packPanel(panel, q, cols)
+			tileRows := min(rows, k.tileRows)
+			k.unpackTile(tile, codes[:tileRows*cols/4], cols)
+			sums = make([]int32, k.tileRows*k.panelTokens)
+			k.mulTile(sums, tile, panel, cols)
+			if !slices.Equal(sums[:tileRows], want[:tileRows]) {
+				t.Fatalf("%s in a tile: %d, want %d", k.name, sums[:tileRows], want[:tileRows])
+			}
+		}
+	})
+}
