@@ -24,6 +24,8 @@ type console struct {
 	stdout, stderr io.Writer
 	env            func(name string) string
 	self           []string // how to run this program, empty for as it was
+	cache          string   // folder of models, empty for the user's
+	level          int      // messages below it are left out
 }
 
 // A command gets the arguments after its name and returns the exit status.
@@ -35,9 +37,13 @@ type command struct {
 
 func commands() []command {
 	return []command{
+		{"run", "run a model, report the times and leave a receipt (the default)", runCommand},
+		{"verify", "check a receipt, with --replay by running it again", verifyCommand},
 		{"compare", "hold two receipts against each other", compareCommand},
 		{"plot", "draw a history of runs", plotCommand},
 		{"comment", "print a receipt as a comment on a pull request", commentCommand},
+		{"child", "", childCommand},
+		{"limits", "", limitsCommand},
 	}
 }
 
@@ -50,12 +56,14 @@ func main() {
 // names none.
 func dispatch(c *console, args []string) int {
 	name := "run"
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		name, args = args[0], args[1:]
-	}
-	if name == "help" || len(args) > 0 && name == "run" && (args[0] == "-h" || args[0] == "-help" || args[0] == "--help") {
-		overview(c.stdout)
-		return exitOK
+	if len(args) > 0 {
+		switch {
+		case args[0] == "help" || args[0] == "-h" || args[0] == "-help" || args[0] == "--help":
+			overview(c.stdout)
+			return exitOK
+		case !strings.HasPrefix(args[0], "-"):
+			name, args = args[0], args[1:]
+		}
 	}
 	for _, command := range commands() {
 		if command.name == name {

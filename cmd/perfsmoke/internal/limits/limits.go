@@ -95,7 +95,7 @@ func (r *Reader) pass(rounds int) time.Duration {
 	start := time.Now()
 	r.each(func(i int) {
 		for range rounds {
-			r.sink[i] += sum(r.parts[i])
+			r.sink[i] += touch(r.parts[i])
 		}
 	})
 	return time.Since(start)
@@ -128,24 +128,24 @@ func WorkingSet(bytes int64, threads int) Measurement {
 	return NewReader(bytes, threads).Measure(workingSetPasses)
 }
 
-// sum adds up words, eight chains at a time so that additions do not wait for
-// each other.
-func sum(words []uint64) uint64 {
-	var a, b, c, d, e, f, g, h uint64
-	for len(words) >= 16 {
-		w := (*[16]uint64)(words)
-		a += w[0] + w[8]
-		b += w[1] + w[9]
-		c += w[2] + w[10]
-		d += w[3] + w[11]
-		e += w[4] + w[12]
-		f += w[5] + w[13]
-		g += w[6] + w[14]
-		h += w[7] + w[15]
-		words = words[16:]
+// lineWords is the number of words in a cache line, the smallest that is common.
+const lineWords = 8
+
+// touch adds up one word of every cache line, which brings all of it from
+// memory and leaves the processor little else to do: a loop that looks at every
+// word is slower than the memory of some machines.
+func touch(words []uint64) uint64 {
+	var a, b, c, d uint64
+	for len(words) >= 16*lineWords {
+		w := (*[16 * lineWords]uint64)(words)
+		a += w[0*lineWords] + w[1*lineWords] + w[2*lineWords] + w[3*lineWords]
+		b += w[4*lineWords] + w[5*lineWords] + w[6*lineWords] + w[7*lineWords]
+		c += w[8*lineWords] + w[9*lineWords] + w[10*lineWords] + w[11*lineWords]
+		d += w[12*lineWords] + w[13*lineWords] + w[14*lineWords] + w[15*lineWords]
+		words = words[16*lineWords:]
 	}
-	for _, w := range words {
-		a += w
+	for i := 0; i < len(words); i += lineWords {
+		a += words[i]
 	}
-	return a + b + c + d + e + f + g + h
+	return a + b + c + d
 }

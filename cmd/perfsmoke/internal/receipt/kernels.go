@@ -113,3 +113,7 @@ func expectedCounts(r *Receipt) []map[string]uint64 {
 	}
 	return []map[string]uint64{counts(whole+1, 0), counts(whole, last)}
 }
+
+// Needs returns the features that the kernel set of that name needs, none for
+// one that does not exist.
+func Needs(set string) []string { return slices.Clone(kernelSets[set].features) }

@@ -18,10 +18,9 @@ const (
 	// memoryTolerance is how much faster than the measured limit a run may
 	// seem to read from memory, because limits vary from moment to moment.
 	memoryTolerance = 1.25
-	// cacheTolerance is the same where the caches hold part of what is read:
-	// wide loads take far more from them than the plain ones that the limit
-	// was measured with.
-	cacheTolerance = 4
+	// cacheTolerance is the same where caches, whose speed varies more, hold
+	// part of what is read.
+	cacheTolerance = 2
 	// largeCache is taken for the size of a cache that is not known.
 	largeCache = 128 << 20
 	// rounding is the relative error that derived numbers may have.
@@ -514,10 +513,10 @@ func (c *checker) rates() {
 	c.derived("bandwidth_share", r.BandwidthShare, want.BandwidthShare, "bytes_per_second and limits.memory_bytes_per_second")
 }
 
-// Attainable returns how many bytes a second a model that reads so many for a
+// attainable returns how many bytes a second a model that reads so many for a
 // token can read at most on a machine with these limits and a cache of
 // lastCache bytes, 0 where that is not known.
-func (l *Limits) Attainable(bytesPerToken float64, lastCache int64) float64 {
+func (l *Limits) attainable(bytesPerToken float64, lastCache int64) float64 {
 	if lastCache == 0 {
 		lastCache = largeCache
 	}
@@ -525,6 +524,14 @@ func (l *Limits) Attainable(bytesPerToken float64, lastCache int64) float64 {
 		return memoryTolerance * l.MemoryBytesPerSecond
 	}
 	return cacheTolerance * max(l.MemoryBytesPerSecond, l.WorkingSetBytesPerSecond)
+}
+
+// WithinLimits reports whether the limits allow the rates of the run, for which
+// Derive has been called.
+func (r *Receipt) WithinLimits() bool {
+	c := &checker{r: r}
+	c.speeds()
+	return len(c.problems) == 0
 }
 
 func (c *checker) bandwidth() {
@@ -539,7 +546,13 @@ func (c *checker) bandwidth() {
 	if want := WorkingSet(r.BytesPerToken, l.MemoryBufferBytes); l.WorkingSetBytes != want {
 		c.fail("limits.working_set_bytes", "%d does not follow from bytes_per_token and limits.memory_buffer_bytes, which give %d", l.WorkingSetBytes, want)
 	}
-	attainable := l.Attainable(r.BytesPerToken, r.Processor.LastCacheBytes)
+	c.speeds()
+}
+
+// speeds checks that nothing was read faster than the machine can.
+func (c *checker) speeds() {
+	r := c.r
+	attainable := r.Limits.attainable(r.BytesPerToken, r.Processor.LastCacheBytes)
 	for i, p := range r.Repeats {
 		if speed := r.BytesPerToken * p.TokensPerSecond; speed > attainable {
 			c.fail(fmt.Sprintf("repeats[%d].tokens_per_second", i), "%v times bytes_per_token is %.3g bytes a second; limits and processor.last_cache_bytes allow %.3g", p.TokensPerSecond, speed, attainable)

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gobitnet/gobitnet/bitnet/synthetic"
+	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
+)
+
+// syntheticSeed is the seed of the synthetic models that are run.
+const syntheticSeed = 1
+
+// A modelFile is a file whose contents are known.
+type modelFile struct {
+	path      string
+	bytes     int64
+	sha256    string
+	synthetic *receipt.Synthetic // nil of a file that somebody named
+}
+
+// defaultModel returns the model that is run where none is named.
+func (c *console) defaultModel(ctx context.Context) (modelFile, error) {
+	return c.syntheticModel(ctx, receipt.Synthetic{Shape: "tiny", Seed: syntheticSeed})
+}
+
+// namedModel returns the model in a file.
+func namedModel(ctx context.Context, path string) (modelFile, error) {
+	sum, size, err := hashFile(ctx, path)
+	return modelFile{path: path, bytes: size, sha256: sum}, err
+}
+
+// syntheticModel returns a synthetic model from the user's cache folder, where
+// it makes it first if need be. The file's sum lies beside it, so that a
+// damaged one is found and made again.
+func (c *console) syntheticModel(ctx context.Context, s receipt.Synthetic) (modelFile, error) {
+	shape, err := synthetic.Named(s.Shape)
+	if err != nil {
+		return modelFile{}, err
+	}
+	folder, err := c.cacheFolder()
+	if err != nil {
+		return modelFile{}, fmt.Errorf("there is no cache folder to make a model in: %w", err)
+	}
+	path := filepath.Join(folder, fmt.Sprintf("synthetic-%s-seed%d-v%d.gguf", s.Shape, s.Seed, synthetic.Version))
+	if recorded, err := os.ReadFile(path + ".sha256"); err == nil {
+		m, err := namedModel(ctx, path)
+		if err == nil && m.sha256 == strings.TrimSpace(string(recorded)) {
+			m.synthetic = &s
+			return m, nil
+		}
+		if ctx.Err() != nil {
+			return modelFile{}, err
+		}
+	}
+
+	c.info("making the synthetic model %s in %s", s.Shape, path)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return modelFile{}, err
+	}
+	f, err := os.CreateTemp(folder, ".making-*")
+	if err != nil {
+		return modelFile{}, err
+	}
+	defer os.Remove(f.Name()) // does nothing once it is renamed
+	sum := sha256.New()
+	out := bufio.NewWriterSize(io.MultiWriter(f, sum, stopper{ctx}), 1<<20)
+	err = synthetic.Write(out, shape, s.Seed)
+	if err == nil {
+		err = out.Flush()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	text := hex.EncodeToString(sum.Sum(nil))
+	if err == nil {
+		err = os.WriteFile(path+".sha256", []byte(text+"\n"), 0o644)
+	}
+	if err != nil {
+		return modelFile{}, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return modelFile{}, err
+	}
+	return modelFile{path: path, bytes: info.Size(), sha256: text, synthetic: &s}, nil
+}
+
+// cacheFolder returns the folder where models are kept.
+func (c *console) cacheFolder() (string, error) {
+	if c.cache != "" {
+		return c.cache, nil
+	}
+	folder, err := os.UserCacheDir()
+	return filepath.Join(folder, "gobitnet", "models"), err
+}
+
+// A stopper is a writer that fails once its context has ended.
+type stopper struct{ ctx context.Context }
+
+func (s stopper) Write(p []byte) (int, error) { return len(p), s.ctx.Err() }
+
+// hashFile returns the SHA-256 and the size of a file. It reads it in small
+// pieces, because what this process has in memory when it starts another one
+// counts towards that one's peak on Linux.
+func hashFile(ctx context.Context, path string) (sum string, size int64, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return "", 0, &fs.PathError{Op: "read", Path: path, Err: errors.New("is no regular file")}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", 0, err
+	}
+	defer f.Close()
+	hash := sha256.New()
+	size, err = io.CopyBuffer(io.MultiWriter(hash, stopper{ctx}), struct{ io.Reader }{f}, make([]byte, 1<<17))
+	return hex.EncodeToString(hash.Sum(nil)), size, err
+}

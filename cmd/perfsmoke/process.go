@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
+)
+
+const (
+	// maxLine is far more than a line of a child takes.
+	maxLine = 16 << 20
+	// maxComplaint is how much is kept of what a child says about its end.
+	maxComplaint = 4 << 10
+	// stragglers is how long the output of a child that has ended may stay
+	// open, held by some process that it left behind.
+	stragglers = 2 * time.Second
+)
+
+// runProcess runs this program with other arguments in a process group of its
+// own, which it kills when ctx ends, and hands on each line that it writes. It
+// returns what the process used, nil where it did not start, and why it did not
+// end well, nil where it did.
+func (c *console) runProcess(ctx context.Context, args []string, line func([]byte)) (*receipt.Usage, *receipt.Failure) {
+	program := c.self
+	if len(program) == 0 {
+		path, err := os.Executable()
+		if err != nil {
+			return nil, &receipt.Failure{Kind: receipt.FailureRun, Message: fmt.Sprintf("this program cannot find itself: %v", err)}
+		}
+		program = []string{path}
+	}
+	args = append(append([]string(nil), program[1:]...), args...)
+	cmd := exec.CommandContext(ctx, program[0], args...)
+	lines, complaint := &lineWriter{line: line}, &headWriter{limit: maxComplaint}
+	cmd.Stdout, cmd.Stderr = lines, complaint
+	cmd.WaitDelay = stragglers
+	ownGroup(cmd)
+	cmd.Cancel = func() error { return killGroup(cmd) }
+
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		if cause := stopped(ctx); cause != nil {
+			return nil, cause
+		}
+		return nil, &receipt.Failure{Kind: receipt.FailureRun, Message: fmt.Sprintf("the process cannot be started: %v", err)}
+	}
+	err := cmd.Wait()
+	wall := time.Since(start)
+	if errors.Is(err, exec.ErrWaitDelay) {
+		_ = killGroup(cmd) // what it has left behind
+	}
+
+	var usage *receipt.Usage
+	if state := cmd.ProcessState; state != nil {
+		usage = &receipt.Usage{
+			WallSeconds:   wall.Seconds(),
+			UserSeconds:   state.UserTime().Seconds(),
+			SystemSeconds: state.SystemTime().Seconds(),
+		}
+		usage.ProcessorShare = (usage.UserSeconds + usage.SystemSeconds) / usage.WallSeconds
+		addKernelUsage(usage, state)
+	}
+	if err == nil || errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success() {
+		return usage, nil
+	}
+	if cause := stopped(ctx); cause != nil {
+		return usage, cause
+	}
+	failure := &receipt.Failure{Kind: receipt.FailureCrashed, Message: err.Error()}
+	if cmd.ProcessState != nil {
+		failure.Message = cmd.ProcessState.String()
+		if wasKilled(cmd.ProcessState) {
+			failure.Kind = receipt.FailureKilled
+			failure.Message += ": another process, or the system for want of memory, ended it"
+		}
+	}
+	if first := complaint.firstLine(); first != "" {
+		failure.Message += ": " + first
+	}
+	return usage, failure
+}
+
+// errTimeout is the cause of a context that --timeout ends.
+var errTimeout = errors.New("it took longer than --timeout allows")
+
+// stopped says why ctx has ended, nil where it has not.
+func stopped(ctx context.Context) *receipt.Failure {
+	switch {
+	case ctx.Err() == nil:
+		return nil
+	case errors.Is(context.Cause(ctx), errTimeout):
+		return &receipt.Failure{Kind: receipt.FailureTimedOut, Message: errTimeout.Error()}
+	}
+	return &receipt.Failure{Kind: receipt.FailureInterrupted, Message: "it was interrupted"}
+}
+
+// lineWriter hands on whole lines.
+type lineWriter struct {
+	line    func([]byte)
+	pending []byte
+	skip    bool // the rest of a line that is too long
+}
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	n := len(p)
+	for {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			break
+		}
+		if !w.skip {
+			w.line(append(w.pending, p[:i]...))
+		}
+		w.pending, w.skip = w.pending[:0], false
+		p = p[i+1:]
+	}
+	if w.pending = append(w.pending, p...); len(w.pending) > maxLine {
+		w.pending, w.skip = w.pending[:0], true
+	}
+	return n, nil
+}
+
+// headWriter keeps the beginning of what is written.
+type headWriter struct {
+	limit int
+	head  []byte
+}
+
+func (w *headWriter) Write(p []byte) (int, error) {
+	w.head = append(w.head, p[:min(len(p), w.limit-len(w.head))]...)
+	return len(p), nil
+}
+
+// firstLine returns the first line that says something.
+func (w *headWriter) firstLine() string {
+	for line := range strings.Lines(string(w.head)) {
+		if line = strings.TrimSpace(line); line != "" {
+			return strings.ToValidUTF8(line, "\uFFFD")
+		}
+	}
+	return ""
+}

@@ -1,0 +1,445 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/gobitnet/gobitnet/bitnet/synthetic"
+	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/limits"
+	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
+	"github.com/gobitnet/gobitnet/quant"
+)
+
+const runSynopsis = "[run] [flags]"
+
+// runOptions is what the run command is asked for.
+type runOptions struct {
+	inference
+	synthetic string
+	timeout   time.Duration
+	receipt   string
+	baseline  string
+	history   string
+	gate      float64
+	gated     bool
+	seed      uint64
+}
+
+// runCommand runs a model and leaves a receipt. Whatever goes wrong in what it
+// measures is said and recorded, and is no reason to fail.
+func runCommand(c *console, args []string) int {
+	began := time.Now()
+	o, status, ok := c.runOptions(args)
+	if !ok {
+		return status
+	}
+	var baseline *receipt.Receipt
+	if o.baseline != "" {
+		var err error
+		if baseline, err = receipt.Read(o.baseline); err != nil {
+			if o.gated {
+				return c.usageError("--baseline %s: %v", o.baseline, err)
+			}
+			c.warn("--baseline %s: %v", o.baseline, err)
+		}
+	}
+	interrupted, release := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer release()
+
+	g := newGitHub(c.env, c.stdout)
+	g.Group("Perf smoke")
+	r := c.measure(interrupted, o)
+	err := g.Untrusted(func(w io.Writer) error {
+		err := printReceipt(w, r)
+		if err == nil && baseline != nil {
+			err = compareReceipts(baseline, r).print(w)
+		}
+		return err
+	})
+	g.EndGroup()
+
+	failed := r.Status != receipt.StatusOK
+	if failed {
+		text := fmt.Sprintf("perf smoke: %s while %s: %s", r.Failure.Kind, phaseText(r.Failure.Phase), r.Failure.Message)
+		g.Warning(text)
+		c.warn("%s", text)
+	}
+	// Annotations and tables are extras; that they cannot be written is no
+	// reason to fail.
+	took := fmt.Sprintf("perf smoke took %s", durations.format(time.Since(began).Seconds()))
+	if !failed {
+		took += ", " + tokenRates.format(r.TokensPerSecond)
+	}
+	g.Notice(took)
+	err = errors.Join(err, g.Summary(receiptMarkdown(r, baseline)), g.Output("receipt", o.receipt), g.Output("status", r.Status),
+		g.Output("tokens_per_second", strconv.FormatFloat(r.TokensPerSecond, 'g', 6, 64)))
+	if o.history != "" {
+		err = errors.Join(err, appendHistory(o.history, r))
+	}
+	if err != nil {
+		c.warn("%v", err)
+	}
+	if err := receipt.Write(o.receipt, r); err != nil {
+		return c.usageError("--receipt %s: %v", o.receipt, err)
+	}
+	switch {
+	case failed && r.Failure.Kind == receipt.FailureInterrupted:
+		return exitFailed
+	case o.gated:
+		return c.gate(o, baseline, r)
+	}
+	return exitOK
+}
+
+// gate says whether the run may pass.
+func (c *console) gate(o *runOptions, baseline, r *receipt.Receipt) int {
+	if r.Status != receipt.StatusOK {
+		return c.fail("--gate: a run that failed passes no gate")
+	}
+	slower, err := slowdowns(baseline, r, o.gate)
+	if err != nil {
+		return c.usageError("--gate: %v", err)
+	}
+	for _, s := range slower {
+		c.fail("--gate %v: %s", o.gate, s)
+	}
+	if len(slower) > 0 {
+		return exitFailed
+	}
+	return exitOK
+}
+
+// runOptions reads the flags and the environment.
+func (c *console) runOptions(args []string) (o *runOptions, status int, ok bool) {
+	o = &runOptions{}
+	flags := newFlags("run")
+	flags.StringVar(&o.model, "model", "", "`file` of the model (default: a small one made for the purpose)")
+	flags.StringVar(&o.tokenizer, "tokenizer", "", "`file` of the tokenizer (default: the model's own)")
+	flags.StringVar(&o.synthetic, "synthetic", "", "run a made-up model of this `shape`: "+strings.Join(synthetic.Names(), ", "))
+	flags.StringVar(&o.prompt, "prompt", "2+2=", "`text` to continue")
+	flags.IntVar(&o.maxTokens, "max-tokens", 4, "generate at most so many tokens, `n`")
+	flags.IntVar(&o.threads, "threads", 1, "compute with `n` threads")
+	flags.IntVar(&o.repeat, "repeat", 3, "do it all `n` times")
+	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "kill the process that runs the model after this `time`")
+	flags.StringVar(&o.receipt, "receipt", "perfsmoke.json", "write the receipt to this `file`")
+	flags.StringVar(&o.baseline, "baseline", "", "compare with the receipt in this `file`")
+	flags.StringVar(&o.history, "history", "", "append a line about the run to this `file`")
+	flags.StringVar(&o.profile, "profile", "", "write a profile of the processor's time to this `file`, for go tool pprof")
+	flags.Float64Var(&o.gate, "gate", 0, "exit with status 1 where the run is slower than the baseline by more than `percent`")
+	rest, status, ok := c.parse(flags, args, runSynopsis)
+	if !ok {
+		return nil, status, false
+	}
+	flags.Visit(func(f *flag.Flag) { o.gated = o.gated || f.Name == "gate" })
+	wrong := func(format string, args ...any) (*runOptions, int, bool) {
+		return nil, c.usageError(format, args...), false
+	}
+	switch {
+	case len(rest) > 0:
+		return wrong("run takes no argument %q", rest[0])
+	case o.model != "" && o.synthetic != "":
+		return wrong("--model and --synthetic exclude each other")
+	case o.synthetic != "" && !slices.Contains(synthetic.Names(), o.synthetic):
+		return wrong("--synthetic %s: there are %s", o.synthetic, strings.Join(synthetic.Names(), ", "))
+	case o.maxTokens < 1 || o.maxTokens > 1<<20:
+		return wrong("--max-tokens %d is not between 1 and %d", o.maxTokens, 1<<20)
+	case o.threads < 1 || o.threads > 1024:
+		return wrong("--threads %d is not between 1 and 1024", o.threads)
+	case o.repeat < 1 || o.repeat > 1000:
+		return wrong("--repeat %d is not between 1 and 1000", o.repeat)
+	case o.timeout <= 0:
+		return wrong("--timeout %v is not above 0", o.timeout)
+	case o.gated && !(o.gate >= 0 && o.gate <= 1000):
+		return wrong("--gate %v is not between 0 and 1000", o.gate)
+	case o.gated && o.baseline == "":
+		return wrong("--gate needs a --baseline")
+	case o.receipt == "":
+		return wrong("--receipt needs a file")
+	}
+	if o.profile != "" {
+		path, err := filepath.Abs(o.profile)
+		if err != nil {
+			return wrong("--profile: %v", err)
+		}
+		o.profile = path
+	}
+
+	if err := c.readLogLevel(); err != nil {
+		return wrong("%v", err)
+	}
+	if s := c.env("BITNET_SEED"); s != "" {
+		seed, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			return wrong("BITNET_SEED: %q is no whole number from 0 to 18446744073709551615", s)
+		}
+		o.seed = seed
+	}
+	if s := c.env("BITNET_DETERMINISTIC"); s != "" {
+		// Runs are deterministic whether it is asked for or not.
+		if _, err := strconv.ParseBool(s); err != nil {
+			return wrong("BITNET_DETERMINISTIC: %q is neither 0 nor 1", s)
+		}
+	}
+	if s := c.env("BITNET_CPU"); s != "" {
+		if _, err := quant.Named(s); err != nil {
+			return wrong("BITNET_CPU: %v", err)
+		}
+		o.kernels = s
+	}
+	if n, err := strconv.Atoi(c.env("GOMAXPROCS")); err == nil && n > 0 && n < o.threads {
+		c.warn("GOMAXPROCS allows %d threads: --threads %d is lowered to it", n, o.threads)
+		o.threads = n
+	}
+	return o, exitOK, true
+}
+
+// measure carries out a run and returns its receipt.
+func (c *console) measure(ctx context.Context, o *runOptions) *receipt.Receipt {
+	r := receipt.New(time.Now())
+	r.Environment, r.Processor = thisBuild(c.env), thisProcessor()
+	r.Prompt, r.Seed = strings.ToValidUTF8(o.prompt, "\uFFFD"), o.seed
+	r.Threads, r.TokensRequested = o.threads, o.maxTokens
+	fail := func(kind, phase, format string, args ...any) *receipt.Receipt {
+		r.Failure = &receipt.Failure{Kind: kind, Phase: phase, Message: strings.ToValidUTF8(fmt.Sprintf(format, args...), "\uFFFD")}
+		return r
+	}
+
+	// What a user names is named in the receipt before it is looked at.
+	r.Model.File = fileName(o.model)
+	m, err := c.findModel(ctx, o)
+	r.Model.File = cmp.Or(r.Model.File, fileName(m.path))
+	r.Model.Bytes, r.Model.SHA256, r.Model.Synthetic = m.bytes, m.sha256, m.synthetic
+	if err == nil && o.tokenizer != "" {
+		r.Tokenizer = receipt.Tokenizer{Source: receipt.TokenizerFile, File: fileName(o.tokenizer)}
+		r.Tokenizer.SHA256, _, err = hashFile(ctx, o.tokenizer)
+	} else {
+		r.Tokenizer = receipt.Tokenizer{Source: receipt.TokenizerOfModel, File: r.Model.File, SHA256: m.sha256}
+	}
+	if err != nil {
+		if cause := stopped(ctx); cause != nil {
+			return fail(cause.Kind, phaseModel, "%s", cause.Message)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return fail(receipt.FailureModelMissing, phaseModel, "%v", err)
+		}
+		return fail(receipt.FailureModelUnusable, phaseModel, "%v", err)
+	}
+	run := o.inference
+	run.model = m.path
+
+	c.info("measuring the memory")
+	memory := limits.MemoryBuffer(r.Processor.LastCacheBytes, availableMemory())
+	measured := &receipt.Limits{}
+	if failure := c.addLimits(ctx, o, measured, memory, 0); failure != nil {
+		r.Failure = failure
+		return r
+	}
+	c.info("running %s", r.Model.File)
+	timed, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout)
+	seen, usage := c.observe(timed, &run)
+	cancel()
+	r.Usage = usage
+	r.KernelSet, r.Model.Config = seen.kernelSet, seen.config
+	if seen.threads > 0 {
+		r.Threads = seen.threads
+	}
+	r.PromptIDs = append(r.PromptIDs, seen.promptIDs...)
+	r.Repeats = append(r.Repeats, seen.repeats...)
+	ids := seen.result.ids
+	if len(seen.repeats) == 0 {
+		ids = seen.sequence // as far as it came
+	}
+	r.GeneratedIDs, r.TokensGenerated = append(r.GeneratedIDs, ids...), len(ids)
+	r.Text, r.StopReason = seen.result.text, seen.result.stopReason
+	r.LogitsSHA256, r.LogitRows = seen.result.logitsSHA256, seen.result.logitRows
+	maps.Copy(r.KernelCounts, seen.counts)
+	r.Kernels = append(r.Kernels, slices.Sorted(maps.Keys(r.KernelCounts))...)
+	if seen.failure != nil {
+		r.Failure = seen.failure
+		r.Failure.Message = strings.ToValidUTF8(r.Failure.Message, "\uFFFD")
+		return r
+	}
+
+	// Again, because limits vary too; and where the model seems to be faster
+	// than them, they have not been found yet.
+	r.Limits = measured
+	r.Derive()
+	working := receipt.WorkingSet(r.BytesPerToken, memory)
+	const tries = 4
+	for try := 0; try < tries; try++ {
+		if try > 0 && r.WithinLimits() {
+			break
+		}
+		if failure := c.addLimits(ctx, o, measured, memory, working); failure != nil {
+			r.Failure, r.Limits = failure, nil
+			r.Derive()
+			return r
+		}
+		r.Derive()
+	}
+	r.Status, r.ComputePath = receipt.StatusOK, receipt.ComputeReal
+	return r
+}
+
+// fileName returns a path's last element as it can be written down.
+func fileName(path string) string {
+	if path == "" {
+		return ""
+	}
+	name := printable(strings.ToValidUTF8(filepath.Base(path), "\uFFFD"))
+	return strings.Map(func(r rune) rune {
+		if r == '/' || r == '\\' {
+			return '_'
+		}
+		return r
+	}, name)
+}
+
+func (c *console) findModel(ctx context.Context, o *runOptions) (modelFile, error) {
+	switch {
+	case o.model != "":
+		return namedModel(ctx, o.model)
+	case o.synthetic != "":
+		return c.syntheticModel(ctx, receipt.Synthetic{Shape: o.synthetic, Seed: syntheticSeed})
+	}
+	return c.defaultModel(ctx)
+}
+
+// addLimits measures the machine in a process of its own and adds to what has
+// been measured. A size of 0 leaves that limit out.
+func (c *console) addLimits(ctx context.Context, o *runOptions, l *receipt.Limits, memory, working int64) *receipt.Failure {
+	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout)
+	defer cancel()
+	seen := &observation{phase: phaseLimits}
+	args := []string{"limits", "--threads=" + strconv.Itoa(o.threads), "--memory=" + strconv.FormatInt(memory, 10), "--working-set=" + strconv.FormatInt(working, 10)}
+	if _, failure := c.runProcess(ctx, args, seen.line); failure != nil {
+		failure.Phase = phaseLimits
+		return failure
+	}
+	m, okMemory := seen.limits[limitMemory]
+	w, okWorking := seen.limits[limitWorkingSet]
+	if !okMemory || working > 0 && !okWorking {
+		return &receipt.Failure{Kind: receipt.FailureCrashed, Phase: phaseLimits, Message: "the process ended without a result"}
+	}
+	l.MemoryBufferBytes = m.BufferBytes
+	l.MemoryPasses = append(l.MemoryPasses, m.Passes...)
+	l.MemoryBytesPerSecond = slices.Max(l.MemoryPasses)
+	if okWorking {
+		l.WorkingSetBytes = w.BufferBytes
+		l.WorkingSetPasses = append(l.WorkingSetPasses, w.Passes...)
+		l.WorkingSetBytesPerSecond = slices.Max(l.WorkingSetPasses)
+	}
+	return nil
+}
+
+func phaseText(phase string) string {
+	switch phase {
+	case phaseModel:
+		return "looking for the model"
+	case phaseLoad:
+		return "loading"
+	case phasePrompt:
+		return "evaluating the prompt"
+	case phaseDecode:
+		return "decoding"
+	case phaseLimits:
+		return "measuring the machine"
+	}
+	return "running"
+}
+
+// printReceipt shows what a person wants to know.
+func printReceipt(w io.Writer, r *receipt.Receipt) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(t, "%s\t%s\n", name, printable(fmt.Sprintf(format, args...)))
+	}
+	if r.Failure != nil {
+		row("failed", "%s while %s: %s", r.Failure.Kind, phaseText(r.Failure.Phase), r.Failure.Message)
+	}
+	row("model", "%s, %s, SHA-256 %s", r.Model.File, sizes.format(float64(r.Model.Bytes)), r.Model.SHA256)
+	row("processor", "%s, %d cores", r.Processor.Name, r.Processor.LogicalCores)
+	if r.KernelSet != "" {
+		row("kernels", "%s, %s", r.KernelSet, plural(r.Threads, "thread"))
+	}
+	row("prompt", "%q, %s", r.Prompt, plural(len(r.PromptIDs), "token"))
+	if r.TokensGenerated > 0 {
+		row("generated", "%q, %s of %d", r.Text, plural(r.TokensGenerated, "token"), r.TokensRequested)
+	}
+	if r.Status == receipt.StatusOK {
+		row("repeats", "%d", len(r.Repeats))
+		row("load", "%s", durations.format(r.Timings.LoadSeconds))
+		row("first token", "%s, %s", durations.format(r.Timings.PromptSeconds), tokenRates.format(r.Timings.PromptTokensPerSecond))
+		if r.TokensGenerated > 1 {
+			row("further tokens", "%s each (median), %s (95th percentile)", durations.format(r.Timings.TokenSecondsMedian), durations.format(r.Timings.TokenSecondsP95))
+			row("decoding", "%s", tokenRates.format(r.TokensPerSecond))
+		}
+		row("read per token", "%s", sizes.format(r.BytesPerToken))
+		row("memory bandwidth", "%s, of which decoding takes %s", byteRates.format(r.Limits.MemoryBytesPerSecond), shares.format(r.BandwidthShare))
+		if r.Limits.WorkingSetBytes < r.Limits.MemoryBufferBytes {
+			row("with the caches", "%s for as much as a token reads", byteRates.format(r.Limits.WorkingSetBytesPerSecond))
+		}
+	}
+	if u := r.Usage; u != nil {
+		row("wall time", "%s", durations.format(u.WallSeconds))
+		row("processor time", "%s user, %s system, %s", durations.format(u.UserSeconds), durations.format(u.SystemSeconds), shares.format(u.ProcessorShare))
+		if u.PeakMemoryBytes != nil {
+			row("peak memory", "%s", sizes.format(float64(*u.PeakMemoryBytes)))
+		}
+		if u.MajorPageFaults != nil && u.MinorPageFaults != nil {
+			row("page faults", "%d major, %d minor", *u.MajorPageFaults, *u.MinorPageFaults)
+		}
+		if u.VoluntaryContextSwitches != nil && u.InvoluntaryContextSwitches != nil {
+			row("context switches", "%d voluntary, %d involuntary", *u.VoluntaryContextSwitches, *u.InvoluntaryContextSwitches)
+		}
+	}
+	return t.Flush()
+}
+
+// The levels of BITNET_LOG.
+var logLevels = map[string]int{"debug": levelInfo, "info": levelInfo, "warn": levelWarn, "error": levelError}
+
+const (
+	levelInfo = iota
+	levelWarn
+	levelError
+)
+
+func (c *console) readLogLevel() error {
+	text := c.env("BITNET_LOG")
+	level, ok := logLevels[strings.ToLower(text)]
+	if !ok && text != "" {
+		return fmt.Errorf("BITNET_LOG: %q is none of debug, info, warn and error", text)
+	}
+	c.level = level
+	return nil
+}
+
+// info tells of progress.
+func (c *console) info(format string, args ...any) {
+	if c.level <= levelInfo {
+		fmt.Fprintf(c.stderr, "perfsmoke: %s\n", printable(fmt.Sprintf(format, args...)))
+	}
+}
+
+// warn tells what went wrong without being a reason to fail.
+func (c *console) warn(format string, args ...any) {
+	if c.level <= levelWarn {
+		fmt.Fprintf(c.stderr, "perfsmoke: warning: %s\n", printable(fmt.Sprintf(format, args...)))
+	}
+}
