@@ -69,6 +69,10 @@ func appendHistory(path string, r *receipt.Receipt) error {
 	if err != nil {
 		return err
 	}
+	return appendRun(path, run)
+}
+
+func appendRun(path string, run historyRun) error {
 	line, err := json.Marshal(run)
 	if err != nil {
 		return fmt.Errorf("history: %w", err)

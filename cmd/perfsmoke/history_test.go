@@ -114,7 +114,7 @@ func TestHistoryBroken(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	appendRun := func() {
+	addRun := func() {
 		t.Helper()
 		if err := appendHistory(path, testReceipt()); err != nil {
 			t.Fatal(err)
@@ -133,7 +133,7 @@ func TestHistoryBroken(t *testing.T) {
 		return changed + "\n"
 	}
 
-	appendRun()
+	addRun()
 	broken := []string{
 		"not JSON\n",
 		"{}\n",
@@ -152,10 +152,10 @@ func TestHistoryBroken(t *testing.T) {
 	for _, text := range broken {
 		add(text)
 	}
-	appendRun()
+	addRun()
 	add("\n\n")
 	add(string(line[:40])) // a writer that was cut off
-	appendRun()
+	addRun()
 	add(string(line)) // whole, but the line is not ended
 
 	runs, count, err := readHistory(path)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -457,9 +458,7 @@ func fit(style draw.TextStyle, text string, width vg.Length) string {
 	if len(runes) <= 300 && style.Width(text) <= width {
 		return text
 	}
-	n := min(len(runes), 300)
-	for ; n > 0 && style.Width(string(runes[:n])+"…") > width; n-- {
-	}
+	n := sort.Search(min(len(runes), 300), func(n int) bool { return style.Width(string(runes[:n+1])+"…") > width })
 	return string(runes[:n]) + "…"
 }
 
