@@ -147,6 +147,8 @@ func TestVocabularyErrors(t *testing.T) {
 		{"token not byte-level", newFile("ab", "a b"), keyTokens, 257, false},
 		{"token not UTF-8", newFile("\xff"), keyTokens, 256, false},
 		{"token cut off", newFile("ab\xc4"), keyTokens, 256, false},
+		{"token with an overlong a", newFile("\xc1\xa1"), keyTokens, 256, false},
+		{"token of continuation bytes", newFile("\x81\xa1"), keyTokens, 256, false},
 		{"token with U+0144", newFile("ab\u0144"), keyTokens, 256, false},
 		{"special not UTF-8", newFile("<\xff>").withType(0, 3), keyTokens, 256, false},
 		{"special too long", newFile(strings.Repeat("x", maxAddedBytes+1)).withType(0, 3), keyTokens, 256, true},
@@ -194,6 +196,20 @@ func TestVocabularyErrors(t *testing.T) {
 				t.Errorf("the message is not one line that names the key: %q", text)
 			}
 		})
+	}
+}
+
+// TestMergeResult has a merge whose result is behind that of the merge before,
+// but for a token with the same bytes that no merge may give.
+func TestMergeResult(t *testing.T) {
+	const special, unusedType = 3, 5
+	for _, number := range []int32{special, unusedType} {
+		file := newFile("ab", "bc", "bc", "cd", "de").withType(1, number)
+		file.merges = []string{"a b", "b c", "c d", "d e"}
+		ids, err := file.mustOpen(t).Encode("bcbc", PlainText())
+		if err != nil || !slices.Equal(ids, []int{258, 258}) {
+			t.Errorf("with bc of type %d before, bcbc gives %v, %v", number, ids, err)
+		}
 	}
 }
 

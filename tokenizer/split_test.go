@@ -46,8 +46,10 @@ func TestSplit(t *testing.T) {
 	for text, want := range map[string][]string{
 		"Hello world":      {"Hello", " world"},
 		"I'm you'LL we'vE": {"I", "'m", " you", "'LL", " we", "'vE"},
-		"it'\u017F 'x":     {"it", "'\u017F", " '", "x"}, // ſ folds to s
-		"'ſ'S'r'":          {"'ſ", "'S", "'r", "'"},
+		"it'ſa 'x":         {"it", "'ſ", "a", " '", "x"}, // ſ (U+017F) folds to s
+		"'sx'tx'mx'dx":     {"'s", "x", "'t", "x", "'m", "x", "'d", "x"},
+		"'rex'vex'llx'rx":  {"'re", "x", "'ve", "x", "'ll", "x", "'rx"},
+		"'S'SA'r'":         {"'S", "'S", "A", "'r", "'"},
 		"12345 6":          {"123", "45", " ", "6"},
 		"²³¼Ⅷ٣x":           {"²³¼", "Ⅷ٣", "x"},
 		"a  b   ":          {"a", " ", " b", "   "},

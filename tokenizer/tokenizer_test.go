@@ -298,6 +298,9 @@ func FuzzEncode(f *testing.F) {
 		if ids, err = tokenizer.Encode(text, PlainText()); err != nil {
 			t.Fatal(err)
 		}
+		if len(text) > 2000 {
+			return // the plain algorithm takes time that grows with the square
+		}
 		if want := plain.encode(text); !slices.Equal(ids, want) {
 			t.Errorf("Encode(%q) = %v, want %v", text, ids, want)
 		}
