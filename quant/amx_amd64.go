@@ -18,6 +18,7 @@ var amx = Kernels{
 	unpackTile:  unpackTileAVX512,
 	mulTile:     mulTileAMX,
 	scaleSums:   scaleSumsAVX2,
+	limits:      limits{readAVX512, multiplyAMX, 6 * 16 * 16 * 64},
 }
 
 // One AMX register holds 16 rows of 64 bytes. TDPBSUD multiplies one of 16
@@ -81,3 +82,12 @@ func peakAMX(sums *[256]int32, q *[1024]int8, codes *[1024]byte, rounds int)
 //
 //go:noescape
 func storeTileConfig(config *[64]byte)
+
+// multiplyAMX multiplies into six registers, with nothing to load. A product of
+// two registers is one of 16 × 16 × 64 bytes.
+func multiplyAMX(steps int) {
+	var sums [256]int32
+	var q [1024]int8
+	var codes [1024]byte
+	peakAMX(&sums, &q, &codes, steps)
+}

@@ -62,14 +62,3 @@ func TestAMXReleased(t *testing.T) {
 		t.Errorf("the configuration after a multiplication is % x", config)
 	}
 }
-
-// The limit is that of sums in six registers, with nothing to load. A product
-// of two registers is one of 16 × 16 × 64 bytes.
-func init() {
-	q, codes, _ := peakOperands()
-	sums := new([256]int32)
-	limit := limits["avx512"]
-	limit.registerBytes = 16 * 16 * 64
-	limit.peak = func(steps int) { peakAMX(sums, q, codes, steps*peakProducts/6) }
-	limits["amx"] = limit
-}

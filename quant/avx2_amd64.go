@@ -16,6 +16,7 @@ var avx2 = Kernels{
 	unpackTile:  unpackTileAVX2,
 	mulTile:     mulTileAVX2,
 	scaleSums:   scaleSumsAVX2,
+	limits:      limits{readAVX2, peakAVX2, 32 * peakProducts},
 }
 
 //go:noescape

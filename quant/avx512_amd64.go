@@ -16,6 +16,7 @@ var avx512 = Kernels{
 	unpackTile:  unpackTileAVX512,
 	mulTile:     mulTileAVX512,
 	scaleSums:   scaleSumsAVX2,
+	limits:      limits{readAVX512, peakAVX512, 64 * peakProducts},
 }
 
 //go:noescape

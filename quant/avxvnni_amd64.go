@@ -16,6 +16,7 @@ var avxvnni = Kernels{
 	unpackTile:  unpackTileAVX2,
 	mulTile:     mulTileAVXVNNI,
 	scaleSums:   scaleSumsAVX2,
+	limits:      limits{readAVX2, peakAVXVNNI, 32 * peakProducts},
 }
 
 //go:noescape

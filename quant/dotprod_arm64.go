@@ -16,6 +16,7 @@ var dotprod = Kernels{
 	unpackTile:  unpackTileDotprod,
 	mulTile:     mulTileDotprod,
 	scaleSums:   scaleSumsNeon,
+	limits:      limits{readNeon, peakDotprod, 16 * peakProducts},
 }
 
 //go:noescape

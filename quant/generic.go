@@ -16,6 +16,7 @@ var generic = Kernels{
 	unpackTile:  unpackTileGeneric,
 	mulTile:     mulTileGeneric,
 	scaleSums:   scaleSumsGeneric,
+	limits:      limits{readGeneric, multiplyGeneric, productsGeneric},
 }
 
 func absMaxGeneric(x []float32) (largest uint32) {

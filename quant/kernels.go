@@ -55,6 +55,8 @@ type Kernels struct {
 	// scaleSums computes dst[i] = float32(sums[i]−offset) / s · scale, each
 	// operation rounded to float32. len(dst) == len(sums), any length.
 	scaleSums func(dst []float32, sums []int32, offset int32, s, scale float32)
+
+	limits limits
 }
 
 // Name returns the name by which [Named] finds the kernels.

@@ -383,3 +383,44 @@ func BenchmarkMultiply512(b *testing.B) {
 		b.ReportMetric(float64(rows)*float64(cols)*tokens*float64(b.N)/b.Elapsed().Seconds()/1e9, "Gmac/s")
 	})
 }
+
+// BenchmarkLimits measures what one processor can do at most: MB/s read from
+// memory, to compare with BenchmarkCodeDots, and multiply-adds a second, to
+// compare with BenchmarkMultiply512.
+func BenchmarkLimits(b *testing.B) {
+	data := make([]byte, 256<<20)
+	for i := 0; i < len(data); i += 4096 {
+		data[i] = 1 // so that the pages are there
+	}
+	for _, k := range available {
+		b.Run("read/"+k.name, func(b *testing.B) {
+			const size = 1 << 20
+			b.SetBytes(size)
+			at := 0
+			for b.Loop() {
+				k.ReadMemory(data[at : at+size])
+				at = (at + size) % len(data)
+			}
+		})
+		b.Run("multiply/"+k.name, func(b *testing.B) {
+			n := 0
+			for b.Loop() {
+				n += k.MultiplyRegisters(1 << 20)
+			}
+			b.ReportMetric(float64(n)/b.Elapsed().Seconds()/1e9, "Gmac/s")
+		})
+	}
+}
+
+func TestLimits(t *testing.T) {
+	forEachKernels(t, func(t *testing.T, k *Kernels) {
+		for _, n := range []int{0, 1, 511, 512, 513, 5000} {
+			k.ReadMemory(make([]byte, n))
+		}
+		for _, n := range []int{-1, 0, 1, 1 << 20} {
+			if got := k.MultiplyRegisters(n); got <= 0 || n > 1<<10 && (got > n || got < n*3/4) {
+				t.Errorf("asked for %d multiply-adds, got %d", n, got)
+			}
+		}
+	})
+}

@@ -2,10 +2,6 @@
 
 package quant
 
-// Benchmarks compare the kernels with what the processor can do at most, in the
-// same run: how fast a core reads memory, and how fast it multiplies bytes that
-// are already in its registers.
-
 // readNeon loads data, a positive multiple of 512 bytes.
 //
 //go:noescape

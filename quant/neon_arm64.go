@@ -16,6 +16,7 @@ var neon = Kernels{
 	unpackTile:  unpackTileNeon,
 	mulTile:     mulTileNeon,
 	scaleSums:   scaleSumsNeon,
+	limits:      limits{readNeon, peakNeon, 8 * peakProducts},
 }
 
 //go:noescape
