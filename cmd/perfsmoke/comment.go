@@ -62,7 +62,7 @@ func receiptMarkdown(r, baseline *receipt.Receipt) string {
 		fmt.Fprintf(&b, "### Perf smoke: %s\n\n", tokenRates.format(r.TokensPerSecond))
 	}
 	if baseline != nil {
-		fmt.Fprintf(&b, "Old is the baseline, %s of %s.\n\n", markdownCode(cmp.Or(shortHash(baseline.Environment.Commit), "an unknown commit")), markdownCode(baseline.Timestamp))
+		fmt.Fprintf(&b, "Old is the baseline, %s of %s.\n", markdownCode(cmp.Or(shortHash(baseline.Environment.Commit), "an unknown commit")), markdownCode(baseline.Timestamp))
 		c := compareReceipts(baseline, r)
 		c.newFail = nil // said above
 		b.WriteString(c.markdown())
@@ -73,11 +73,7 @@ func receiptMarkdown(r, baseline *receipt.Receipt) string {
 			if !(value > 0) {
 				continue
 			}
-			between := ""
-			if len(repeats) > 1 {
-				between = fmt.Sprintf("%.1f%%", 100*spread(repeats)/value)
-			}
-			fmt.Fprintf(&b, "| %s | %s | %s |\n", f.name, f.units.format(value), between)
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", f.name, f.units.format(value), formatSpread(spread(repeats), value))
 		}
 	}
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -122,7 +123,7 @@ type comparison struct {
 type comparedFigure struct {
 	figure
 	old, new             float64
-	oldSpread, newSpread float64 // of the repeats; see spread
+	oldSpread, newSpread float64 // of the repeats; negative where there are none to compare
 	judged, changed      bool
 }
 
@@ -176,10 +177,11 @@ func shortHash(hash string) string {
 	return hash[:min(len(hash), 9)]
 }
 
-// spread returns the difference of the largest and the smallest value.
+// spread returns the difference of the largest and the smallest value, and a
+// negative number where there are not two.
 func spread(values []float64) float64 {
-	if len(values) == 0 {
-		return 0
+	if len(values) < 2 {
+		return -1
 	}
 	return slices.Max(values) - slices.Min(values)
 }
@@ -209,10 +211,20 @@ func (f comparedFigure) verdict() string {
 
 // spreads returns the spreads of the repeats as parts of the figures.
 func (f comparedFigure) spreads() string {
-	if !f.judged {
-		return "unknown"
+	old, new := formatSpread(f.oldSpread, f.old), formatSpread(f.newSpread, f.new)
+	if old == "" && new == "" {
+		return ""
 	}
-	return fmt.Sprintf("%.1f%%, %.1f%%", 100*f.oldSpread/f.old, 100*f.newSpread/f.new)
+	return cmp.Or(old, "unknown") + ", " + cmp.Or(new, "unknown")
+}
+
+// formatSpread returns a spread as a part of the value, and nothing where it is
+// not known.
+func formatSpread(spread, value float64) string {
+	if spread < 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.1f%%", 100*spread/value)
 }
 
 func percentChange(old, new float64) string {

@@ -130,7 +130,7 @@ func markdownCode(text string) string {
 	b.WriteString("<code>")
 	for _, r := range printable(text) {
 		switch {
-		case r == ' ' || r >= 0x80 || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z':
+		case r >= 0x80 || strings.ContainsRune(" -,/()%", r) || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z':
 			b.WriteRune(r)
 		default:
 			b.WriteString("&#" + strconv.Itoa(int(r)) + ";")
