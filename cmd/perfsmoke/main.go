@@ -25,6 +25,7 @@ type console struct {
 	env            func(name string) string
 	self           []string // how to run this program, empty for as it was
 	cache          string   // folder of models, empty for the user's
+	buffer         int64    // bytes to read for the memory's speed, 0 for what suits the machine
 	level          int      // messages below it are left out
 }
 

@@ -15,7 +15,7 @@ import (
 
 const (
 	// maxLine is far more than a line of a child takes.
-	maxLine = 16 << 20
+	maxLine = 8 << 20
 	// maxComplaint is how much is kept of what a child says about its end.
 	maxComplaint = 4 << 10
 	// stragglers is how long the output of a child that has ended may stay
@@ -87,16 +87,19 @@ func (c *console) runProcess(ctx context.Context, args []string, line func([]byt
 	return usage, failure
 }
 
-// errTimeout is the cause of a context that --timeout ends.
-var errTimeout = errors.New("it took longer than --timeout allows")
+// The causes of contexts that end because time is up.
+var (
+	errTimeout       = errors.New("it took longer than --timeout allows")
+	errLimitsTimeout = fmt.Errorf("it took longer than %v", limitsTimeout)
+)
 
 // stopped says why ctx has ended, nil where it has not.
 func stopped(ctx context.Context) *receipt.Failure {
-	switch {
-	case ctx.Err() == nil:
+	if ctx.Err() == nil {
 		return nil
-	case errors.Is(context.Cause(ctx), errTimeout):
-		return &receipt.Failure{Kind: receipt.FailureTimedOut, Message: errTimeout.Error()}
+	}
+	if cause := context.Cause(ctx); cause == errTimeout || cause == errLimitsTimeout {
+		return &receipt.Failure{Kind: receipt.FailureTimedOut, Message: cause.Error()}
 	}
 	return &receipt.Failure{Kind: receipt.FailureInterrupted, Message: "it was interrupted"}
 }
@@ -115,16 +118,22 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 		if i < 0 {
 			break
 		}
+		w.add(p[:i])
 		if !w.skip {
-			w.line(append(w.pending, p[:i]...))
+			w.line(w.pending)
 		}
 		w.pending, w.skip = w.pending[:0], false
 		p = p[i+1:]
 	}
-	if w.pending = append(w.pending, p...); len(w.pending) > maxLine {
-		w.pending, w.skip = w.pending[:0], true
-	}
+	w.add(p)
 	return n, nil
+}
+
+func (w *lineWriter) add(p []byte) {
+	w.skip = w.skip || len(p) > maxLine-len(w.pending)
+	if !w.skip {
+		w.pending = append(w.pending, p...)
+	}
 }
 
 // headWriter keeps the beginning of what is written.

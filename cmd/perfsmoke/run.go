@@ -243,7 +243,7 @@ func (c *console) measure(ctx context.Context, o *runOptions) *receipt.Receipt {
 	run.model = m.path
 
 	c.info("measuring the memory")
-	memory := limits.MemoryBuffer(r.Processor.LastCacheBytes, availableMemory())
+	memory := cmp.Or(c.buffer, limits.MemoryBuffer(r.Processor.LastCacheBytes, availableMemory()))
 	measured := &receipt.Limits{}
 	if failure := c.addLimits(ctx, o, measured, memory, 0); failure != nil {
 		r.Failure = failure
@@ -320,10 +320,14 @@ func (c *console) findModel(ctx context.Context, o *runOptions) (modelFile, erro
 	return c.defaultModel(ctx)
 }
 
+// limitsTimeout is how long measuring the machine, a matter of a second, may
+// take: --timeout is about the model.
+const limitsTimeout = 2 * time.Minute
+
 // addLimits measures the machine in a process of its own and adds to what has
 // been measured. A size of 0 leaves that limit out.
 func (c *console) addLimits(ctx context.Context, o *runOptions, l *receipt.Limits, memory, working int64) *receipt.Failure {
-	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, limitsTimeout, errLimitsTimeout)
 	defer cancel()
 	seen := &observation{phase: phaseLimits}
 	args := []string{"limits", "--threads=" + strconv.Itoa(o.threads), "--memory=" + strconv.FormatInt(memory, 10), "--working-set=" + strconv.FormatInt(working, 10)}
@@ -391,8 +395,8 @@ func printReceipt(w io.Writer, r *receipt.Receipt) error {
 		}
 		row("read per token", "%s", sizes.format(r.BytesPerToken))
 		row("memory bandwidth", "%s, of which decoding takes %s", byteRates.format(r.Limits.MemoryBytesPerSecond), shares.format(r.BandwidthShare))
-		if r.Limits.WorkingSetBytes < r.Limits.MemoryBufferBytes {
-			row("with the caches", "%s for as much as a token reads", byteRates.format(r.Limits.WorkingSetBytesPerSecond))
+		if r.Cached() {
+			row("with caches", "%s for as much as a token reads, which they may hold", byteRates.format(r.Limits.WorkingSetBytesPerSecond))
 		}
 	}
 	if u := r.Usage; u != nil {

@@ -52,7 +52,7 @@ func verifyCommand(c *console, args []string) int {
 	if err != nil {
 		return c.fail("%s is rejected: %v", path, err)
 	}
-	problems := r.Verify(time.Now())
+	problems := r.Verify()
 	for _, p := range problems {
 		c.fail("%s is rejected: %v", path, p)
 	}

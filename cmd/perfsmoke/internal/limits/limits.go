@@ -23,7 +23,7 @@ const (
 	workingSetPasses = 6
 	// passTime is how long a pass lasts at least: a small buffer is read again
 	// and again.
-	passTime = 20 * time.Millisecond
+	passTime = 5 * time.Millisecond
 )
 
 // MemoryBuffer returns how large a buffer to read for measuring memory: several
