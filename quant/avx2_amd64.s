@@ -14,32 +14,47 @@ GLOBL wordsOfOne<>(SB), RODATA|NOPTR, $32
 	VMOVD        AX, x \
 	VPBROADCASTD x, y
 
-// FIELD adds one field of a block, masked, times its activations to sums of 16
-// bits.
+// FIELD multiplies one field of a block, masked, by its activations, to sums of
+// 16 bits; ADD_FIELD adds them to others.
 #define FIELD(mask, offset, sums) \
-	VPAND      mask, Y6, Y7 \
-	VPMADDUBSW offset(R11), Y7, Y7 \
-	VPADDW     Y7, sums, sums
+	VPAND      mask, Y6, sums \
+	VPMADDUBSW offset(R11), sums, sums
 
-// BLOCK adds a block of one row to its sums, of the codes (at most 2·768 in
-// magnitude) and of four times the codes (at most 4 times that).
-#define BLOCK(row, sum1, sum4) \
+#define ADD_FIELD(mask, offset, sums) \
+	FIELD(mask, offset, Y7) \
+	VPADDW Y7, sums, sums
+
+// BLOCK starts the sums of one row with its block number n, of the codes (at
+// most 2·768 in magnitude) and of four times the codes (at most 4 times that);
+// ADD_BLOCK adds a block to them.
+#define BLOCK(n, row, sum1, sum4) \
 	VMOVDQU row, Y6 \
-	FIELD(Y15, 96, sum1) \
-	FIELD(Y14, 64, sum4) \
+	FIELD(Y15, n*128+96, sum1) \
+	FIELD(Y14, n*128+64, sum4) \
 	VPSRLW  $4, Y6, Y6 \
-	FIELD(Y15, 32, sum1) \
-	FIELD(Y14, 0, sum4)
+	ADD_FIELD(Y15, n*128+32, sum1) \
+	ADD_FIELD(Y14, n*128, sum4)
 
-// WIDEN moves sums of 16 bits, after five blocks at most, into those of 32.
-// Five blocks reach 30720 in sum4, and 15360 in the joined sum.
+#define ADD_BLOCK(n, row, sum1, sum4) \
+	VMOVDQU row, Y6 \
+	ADD_FIELD(Y15, n*128+96, sum1) \
+	ADD_FIELD(Y14, n*128+64, sum4) \
+	VPSRLW  $4, Y6, Y6 \
+	ADD_FIELD(Y15, n*128+32, sum1) \
+	ADD_FIELD(Y14, n*128, sum4)
+
+#define ADD_BLOCKS(n) \
+	PREFETCHT0 (n*64)(R13) \
+	ADD_BLOCK(n, (n*32)(SI), Y0, Y1) \
+	ADD_BLOCK(n, (n*32)(SI)(R9*1), Y2, Y3)
+
+// WIDEN adds sums of 16 bits, of five blocks at most, to those of 32. Five
+// blocks reach 30720 in sum4, and 15360 in the joined sum.
 #define WIDEN(sum1, sum4, sum) \
 	VPSRAW   $2, sum4, sum4 \
 	VPADDW   sum4, sum1, sum1 \
 	VPMADDWD Y13, sum1, sum1 \
-	VPADDD   sum1, sum, sum \
-	VPXOR    sum1, sum1, sum1 \
-	VPXOR    sum4, sum4, sum4
+	VPADDD   sum1, sum, sum
 
 // func codeDotsAVX2(sums []int32, codes []byte, q []int8)
 //
@@ -67,34 +82,45 @@ two:
 	MOVQ  DX, R11
 	MOVQ  R8, R12               // bytes of the row to come
 	LEAQ  PREFETCH_AHEAD(SI)(R8*2), R13
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+
+five:
+	SUBQ       $160, R12
+	JLT        four
+	PREFETCHT0 (R13)
+	BLOCK(0, (SI), Y0, Y1)
+	BLOCK(0, (SI)(R9*1), Y2, Y3)
+	ADD_BLOCKS(1)
+	ADD_BLOCKS(2)
+	ADD_BLOCKS(3)
+	ADD_BLOCKS(4)
+	ADDQ       $320, R13
+	ADDQ       $640, R11
+	ADDQ       $160, SI
+	WIDEN(Y0, Y1, Y4)
+	WIDEN(Y2, Y3, Y5)
+	JMP        five
+
+four:
+	ADDQ  $160, R12             // four blocks or fewer
+	JZ    add
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
 
-fiveOrRest:
-	MOVQ    $160, R10
-	CMPQ    R12, R10
-	CMOVQLT R12, R10
-	SUBQ    R10, R12
-
-blocks:
-	PREFETCHT0 (R13)
-	BLOCK((SI), Y0, Y1)
-	BLOCK((SI)(R9*1), Y2, Y3)
-	ADDQ       $64, R13
-	ADDQ       $128, R11
-	ADDQ       $32, SI
-	SUBQ       $32, R10
-	JNZ        blocks
-
+one:
+	ADD_BLOCKS(0)
+	ADDQ $64, R13
+	ADDQ $128, R11
+	ADDQ $32, SI
+	SUBQ $32, R12
+	JNZ  one
 	WIDEN(Y0, Y1, Y4)
 	WIDEN(Y2, Y3, Y5)
-	TESTQ R12, R12
-	JNZ   fiveOrRest
 
+add:
 	VPHADDD      Y5, Y4, Y4
 	VPHADDD      Y4, Y4, Y4
 	VEXTRACTI128 $1, Y4, X5
