@@ -108,3 +108,22 @@ func TestReference(t *testing.T) {
 		}
 	}
 }
+
+// TestReferenceEngine holds the logits against those of Microsoft's engine,
+// which is itself up to 0.9992 away from exact arithmetic.
+func TestReferenceEngine(t *testing.T) {
+	path, ids, recorded := reference(t, "tiny", "bitnetcpp.f32")
+	s := newSession(t, openModel(t, path))
+	worst, agree := 1.0, 0
+	for i, id := range ids {
+		logits := mustAppend(t, s, id)
+		worst = min(worst, cosine(logits, recorded[i]))
+		if largest(nil, logits) == largest(nil, recorded[i]) {
+			agree++
+		}
+	}
+	t.Logf("smallest cosine %.6f, the same largest logit at %d of %d positions", worst, agree, len(ids))
+	if !(worst >= 0.998) || agree < len(ids)-1 {
+		t.Errorf("smallest cosine %.6f, the same largest logit at %d of %d positions", worst, agree, len(ids))
+	}
+}
