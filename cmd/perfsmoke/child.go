@@ -148,7 +148,7 @@ func (i *inference) run(events *json.Encoder) (err error) {
 	if i.profile != "" {
 		f, err := os.Create(i.profile)
 		if err != nil {
-			return fmt.Errorf("profile: %w", err)
+			return fmt.Errorf("profile: %v", err) // that it is missing would be said of the model
 		}
 		if err := pprof.StartCPUProfile(f); err != nil {
 			f.Close()

@@ -123,8 +123,8 @@ func TestRun(t *testing.T) {
 func TestCounts(t *testing.T) {
 	for _, k := range quant.Available() {
 		for _, words := range []int{1, 2, 3, 4, 5, 6, 7, 8, 13, 14, 15, 16, 254, 255, 256, 257, 400} {
-			if k.Name() == "generic" && words > 16 && words != 256 {
-				continue // slow, and nothing else
+			if k.Name() == "generic" && words > 4 {
+				continue // slow, and tiled from two tokens on
 			}
 			i := inference{model: tinyModel(t), prompt: strings.Repeat("(", words), maxTokens: 3, threads: 1, repeat: 2, kernels: k.Name()}
 			o := &observation{}
@@ -251,7 +251,7 @@ func TestFailures(t *testing.T) {
 		"damaged model":     {args: []string{"--model", file("damaged.gguf", broken)}, kind: receipt.FailureModelUnusable},
 		"missing tokenizer": {args: []string{"--tokenizer", filepath.Join(dir, "no-tokenizer.json")}, kind: receipt.FailureModelMissing},
 		"broken tokenizer":  {args: []string{"--tokenizer", file("tokenizer.json", []byte("{}"))}, kind: receipt.FailureModelUnusable},
-		"profile":           {args: []string{"--profile", filepath.Join(dir, "missing", "profile")}, kind: receipt.FailureModelMissing, message: "profile"},
+		"profile":           {args: []string{"--profile", filepath.Join(dir, "missing", "profile")}, kind: receipt.FailureRun, message: "profile"},
 		"crash":             {as: asCrashed, kind: receipt.FailureCrashed, message: "SIGILL: illegal instruction", known: 1},
 		"killed":            {as: asKilled, kind: receipt.FailureKilled, message: "killed", known: 1, unix: true},
 		"hang":              {as: asHanging, args: []string{"--timeout", "700ms"}, kind: receipt.FailureTimedOut, known: 1},
@@ -325,13 +325,13 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestSlowProcessIsKilledWhole times out a process that goes on working.
+// TestRealTimeout times out a process that goes on working.
 func TestRealTimeout(t *testing.T) {
-	r, status, _, _ := smoke(t, modelConsole(map[string]string{"BITNET_CPU": "generic"}), "--max-tokens", "500", "--repeat", "1000", "--timeout", "1500ms")
+	r, status, _, _ := smoke(t, modelConsole(map[string]string{"BITNET_CPU": "generic"}), "--max-tokens", "500", "--repeat", "1000", "--timeout", "1s")
 	if status != exitOK || r.Failure == nil || r.Failure.Kind != receipt.FailureTimedOut {
 		t.Fatalf("status %d, %+v", status, r.Failure)
 	}
-	if r.TokensGenerated == 0 || r.Usage == nil || r.Usage.WallSeconds < 1.4 || r.Usage.WallSeconds > 10 || r.Usage.UserSeconds == 0 {
+	if r.TokensGenerated == 0 || r.Usage == nil || r.Usage.WallSeconds < 0.9 || r.Usage.WallSeconds > 10 || r.Usage.UserSeconds == 0 {
 		t.Errorf("what it did is lost: %d tokens, %+v", r.TokensGenerated, r.Usage)
 	}
 }
@@ -422,7 +422,7 @@ func TestUsageAgreesWithTime(t *testing.T) {
 	path, log := filepath.Join(dir, "receipt.json"), filepath.Join(dir, "log")
 	tinyModel(t)
 	// In a process of its own: this one is so large that it would count.
-	cmd := exec.Command(os.Args[0], asTimed, program+" -v -a -o "+log, "--receipt", path, "--repeat", "2", "--max-tokens", "150")
+	cmd := exec.Command(os.Args[0], asTimed, program+" -v -a -o "+log, "--receipt", path, "--repeat", "2", "--max-tokens", "50")
 	cmd.Env = append(os.Environ(), "PERFSMOKE_TEST_CACHE="+testCache, "BITNET_CPU=generic")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
