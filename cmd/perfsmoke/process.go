@@ -44,6 +44,9 @@ func (c *console) runProcess(ctx context.Context, args []string, line func([]byt
 	ownGroup(cmd)
 	cmd.Cancel = func() error { return killGroup(cmd) }
 
+	// To be typed again, under a debugger or /usr/bin/time.
+	c.debug("starting %q", cmd.Args)
+
 	start := time.Now()
 	if err := cmd.Start(); err != nil {
 		if cause := stopped(ctx); cause != nil {

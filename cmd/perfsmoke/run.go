@@ -376,14 +376,20 @@ func printReceipt(w io.Writer, r *receipt.Receipt) error {
 	if r.Failure != nil {
 		row("failed", "%s while %s: %s", r.Failure.Kind, phaseText(r.Failure.Phase), r.Failure.Message)
 	}
-	row("model", "%s, %s, SHA-256 %s", r.Model.File, sizes.format(float64(r.Model.Bytes)), r.Model.SHA256)
+	if r.Model.SHA256 != "" {
+		row("model", "%s, %s, SHA-256 %s", r.Model.File, sizes.format(float64(r.Model.Bytes)), r.Model.SHA256)
+	}
 	row("processor", "%s, %d cores", r.Processor.Name, r.Processor.LogicalCores)
 	if r.KernelSet != "" {
 		row("kernels", "%s, %s", r.KernelSet, plural(r.Threads, "thread"))
 	}
-	row("prompt", "%q, %s", r.Prompt, plural(len(r.PromptIDs), "token"))
-	if r.TokensGenerated > 0 {
-		row("generated", "%q, %s of %d", r.Text, plural(r.TokensGenerated, "token"), r.TokensRequested)
+	if len(r.PromptIDs) > 0 {
+		row("prompt", "%q, %s", r.Prompt, plural(len(r.PromptIDs), "token"))
+		generated := fmt.Sprintf("%s of %d", plural(r.TokensGenerated, "token"), r.TokensRequested)
+		if r.StopReason != "" { // at the end of a repeat the text is known
+			generated = strconv.Quote(r.Text) + ", " + generated
+		}
+		row("generated", "%s", generated)
 	}
 	if r.Status == receipt.StatusOK {
 		row("repeats", "%d", len(r.Repeats))
@@ -416,10 +422,11 @@ func printReceipt(w io.Writer, r *receipt.Receipt) error {
 }
 
 // The levels of BITNET_LOG.
-var logLevels = map[string]int{"debug": levelInfo, "info": levelInfo, "warn": levelWarn, "error": levelError}
+var logLevels = map[string]int{"debug": levelDebug, "info": levelInfo, "warn": levelWarn, "error": levelError}
 
 const (
-	levelInfo = iota
+	levelDebug = iota - 1
+	levelInfo  // where nothing is said
 	levelWarn
 	levelError
 )
@@ -432,6 +439,13 @@ func (c *console) readLogLevel() error {
 	}
 	c.level = level
 	return nil
+}
+
+// debug tells what may help to find out more.
+func (c *console) debug(format string, args ...any) {
+	if c.level <= levelDebug {
+		fmt.Fprintf(c.stderr, "perfsmoke: %s\n", printable(fmt.Sprintf(format, args...)))
+	}
 }
 
 // info tells of progress.

@@ -152,6 +152,21 @@ func TestCounts(t *testing.T) {
 	}
 }
 
+func TestLogLevels(t *testing.T) {
+	messages := func(level string) (starting, running, warning bool) {
+		c := modelConsole(map[string]string{"BITNET_LOG": level, "GOMAXPROCS": "1"})
+		_, _, _, stderr := smoke(t, c, "--threads", "2", "--repeat", "1", "--max-tokens", "1")
+		return strings.Contains(stderr, "starting"), strings.Contains(stderr, "running"), strings.Contains(stderr, "warning")
+	}
+	for level, want := range map[string][3]bool{
+		"debug": {true, true, true}, "info": {false, true, true}, "": {false, true, true}, "WARN": {false, false, true}, "error": {},
+	} {
+		if starting, running, warning := messages(level); [3]bool{starting, running, warning} != want {
+			t.Errorf("%q: starting %v, running %v, warning %v", level, starting, running, warning)
+		}
+	}
+}
+
 func TestOneToken(t *testing.T) {
 	r, _, _, _ := smoke(t, modelConsole(nil), "--max-tokens", "1")
 	wantGood(t, r)
