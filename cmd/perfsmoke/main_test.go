@@ -23,7 +23,13 @@ const (
 
 func TestMain(m *testing.M) {
 	if len(os.Args) < 2 || !strings.HasPrefix(os.Args[1], "as-") {
-		os.Exit(m.Run())
+		var err error
+		if testCache, err = os.MkdirTemp("", "perfsmoke-models-*"); err != nil {
+			panic(err)
+		}
+		status := m.Run()
+		os.RemoveAll(testCache)
+		os.Exit(status)
 	}
 	c := &console{stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv, cache: os.Getenv("PERFSMOKE_TEST_CACHE"), self: []string{os.Args[0], asItself}}
 	args := os.Args[2:]
@@ -59,7 +65,7 @@ func modelConsole(variables map[string]string) *console {
 	}
 }
 
-var testCache = filepath.Join(os.TempDir(), "perfsmoke-test-models")
+var testCache string
 
 func tinyModel(t *testing.T) string {
 	t.Helper()
