@@ -43,7 +43,7 @@
 // # Time and memory
 //
 // Decoding reads all weights for each token, so the memory decides its speed;
-// prompts go through in blocks of up to 256 tokens and are bound by the
+// prompts go through in blocks of up to 192 tokens and are bound by the
 // processor. A model of 1.19 GB takes that much of the page cache, which
 // processes that have it open share, and for each session 77 KB a token of KV
 // cache (39 MB for 512 tokens). Greedy and top-k decoding keep an 8-bit image of

@@ -9,10 +9,11 @@ import (
 	"github.com/gobitnet/gobitnet/quant"
 )
 
-// blockTokens is how many tokens of a prompt go through the model at once: so
+// BlockTokens is how many tokens of a prompt go through the model at once: so
 // many that unpacking the weights for them is cheap, so few that what lies
-// between two layers stays within some 25 MB.
-const blockTokens = 256
+// between two layers stays within some 15 MB. It divides into the kernels'
+// panels of tokens evenly. Results do not depend on it.
+const BlockTokens = 192
 
 // forward evaluates a block of tokens, the first of them at position first, and
 // stores in hidden the normalized vector that the output head turns into the
@@ -40,17 +41,17 @@ func (m *Model) forward(ctx context.Context, cache *kvcache.Cache, tokens []int,
 		e.Normalize(w.narrow, w.x, b.attnNorm, c.Epsilon, n)
 		e.Linear(w.narrow, engine.Projection{Dst: w.q, W: b.q}, engine.Projection{Dst: w.k, W: b.k}, engine.Projection{Dst: w.v, W: b.v})
 		e.RotateAndStore(w.q, w.k, w.v, m.rope, cache, layer, first, n)
-		e.Attend(w.attended, w.q, cache, attentionScale, layer, first, n)
-		e.Normalize(w.narrow, w.attended, b.attnSubNorm, c.Epsilon, n)
-		e.Linear(w.narrow, engine.Projection{Dst: w.added, W: b.output})
-		e.Add(w.x, w.added, n)
+		e.Attend(w.q, cache, attentionScale, layer, first, n)
+		e.Normalize(w.narrow, w.q, b.attnSubNorm, c.Epsilon, n)
+		e.Linear(w.narrow, engine.Projection{Dst: w.q, W: b.output})
+		e.Add(w.x, w.q, n)
 
 		// x += down(norm(relu(gate(h))² · up(h))), h = norm(x)
 		e.Normalize(w.narrow, w.x, b.ffnNorm, c.Epsilon, n)
 		e.GatedLinear(w.inner, b.gate, b.up, w.narrow)
 		e.Normalize(w.wide, w.inner, b.ffnSubNorm, c.Epsilon, n)
-		e.Linear(w.wide, engine.Projection{Dst: w.added, W: b.down})
-		e.Add(w.x, w.added, n)
+		e.Linear(w.wide, engine.Projection{Dst: w.q, W: b.down})
+		e.Add(w.x, w.q, n)
 
 		if err := e.Err(); err != nil {
 			return ErrNotFinite
@@ -63,11 +64,13 @@ func (m *Model) forward(ctx context.Context, cache *kvcache.Cache, tokens []int,
 	return nil
 }
 
-// workspace holds the vectors of a block of tokens between the steps.
+// workspace holds the vectors of a block of tokens between the steps. q holds,
+// one after the other, the queries, what attention makes of them, and what each
+// half of a block adds to x.
 type workspace struct {
-	tokens                             int // room for so many
-	x, q, k, v, attended, added, inner engine.Vectors
-	narrow, wide                       *quant.Activations
+	tokens            int // room for so many
+	x, q, k, v, inner engine.Vectors
+	narrow, wide      *quant.Activations
 }
 
 func (w *workspace) reserve(kernels *quant.Kernels, c *Config, tokens int) error {
@@ -75,7 +78,7 @@ func (w *workspace) reserve(kernels *quant.Kernels, c *Config, tokens int) error
 		return nil
 	}
 	if tokens > 1 {
-		tokens = min(max(tokens, 16), blockTokens)
+		tokens = min(max(tokens, 16), BlockTokens)
 	}
 	vectors := func(width int) engine.Vectors {
 		return engine.Vectors{Data: make([]float32, tokens*width), Width: width}
@@ -87,7 +90,7 @@ func (w *workspace) reserve(kernels *quant.Kernels, c *Config, tokens int) error
 	if w.wide, err = kernels.NewActivations(tokens, c.FeedForwardLength); err != nil {
 		return err
 	}
-	w.x, w.q, w.attended, w.added = vectors(c.EmbeddingLength), vectors(c.EmbeddingLength), vectors(c.EmbeddingLength), vectors(c.EmbeddingLength)
+	w.x, w.q = vectors(c.EmbeddingLength), vectors(c.EmbeddingLength)
 	w.k, w.v = vectors(c.KVHeads*c.HeadSize), vectors(c.KVHeads*c.HeadSize)
 	w.inner = vectors(c.FeedForwardLength)
 	w.tokens = tokens

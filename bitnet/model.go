@@ -19,7 +19,7 @@ import (
 // goroutines may share it; each sequence of tokens is a [Session] of its own.
 //
 // Sessions of one model take turns on its threads, one step (a block of up to
-// 256 tokens of a prompt, or one token of generation) at a time.
+// [BlockTokens] tokens of a prompt, or one token of generation) at a time.
 type Model struct {
 	config    Config
 	file      *gguf.File
@@ -153,6 +153,7 @@ func newModel(f *gguf.File, opts []Option) (*Model, error) {
 	}
 	m.rope = engine.NewRoPE(m.config.HeadSize, m.config.RoPEBase)
 	m.engine = engine.New(o.threads, kernels)
+	f.Release(f.Header()) // everything in it has been copied
 	m.releaseHead = m.giveBackHead
 	return m, nil
 }

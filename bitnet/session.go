@@ -176,7 +176,7 @@ func (s *Session) extend(ctx context.Context, ids []int) error {
 		s.evaluated-- // what followed was truncated: evaluate the last one again
 	}
 	for s.evaluated < len(s.tokens) {
-		block := s.tokens[s.evaluated:min(s.evaluated+blockTokens, len(s.tokens))]
+		block := s.tokens[s.evaluated:min(s.evaluated+BlockTokens, len(s.tokens))]
 		if err := s.step(ctx, block); err != nil {
 			s.tokens = s.tokens[:before]
 			if s.evaluated > before {

@@ -33,6 +33,17 @@ type File struct {
 	unmap func() error // nil if there is no mapping, or no more
 }
 
+// Header returns a view of the bytes ahead of the tensors' data: header,
+// metadata and list of tensors. It serves [File.Release], once the metadata has
+// been read.
+func (f *File) Header() []byte {
+	end := len(f.data)
+	for _, t := range f.tensors {
+		end = min(end, int(t.Offset))
+	}
+	return f.data[:end:end]
+}
+
 // A Tensor is one tensor of a file.
 type Tensor struct {
 	Name string

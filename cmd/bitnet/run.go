@@ -188,7 +188,7 @@ func generate(ctx context.Context, p *progress, t *tokenizer.Tokenizer, s *bitne
 // where p can show how far it has come, and returns how many tokens that were.
 // Otherwise it does nothing. The bits are the same either way.
 func evaluateWithProgress(ctx context.Context, p *progress, t *tokenizer.Tokenizer, s *bitnet.Session, prompt string) (int, error) {
-	const block = 256 // what the model takes at once
+	const block = bitnet.BlockTokens
 	if !p.enabled() || len(prompt) <= block {
 		return 0, nil
 	}

@@ -175,7 +175,7 @@ func TestPromptProgress(t *testing.T) {
 		if got.Text != want.Text || text.String() != want.Text || got.PromptTokens != want.PromptTokens {
 			t.Errorf("got %q from %d tokens, want %q from %d", got.Text, got.PromptTokens, want.Text, want.PromptTokens)
 		}
-		if long := want.PromptTokens > 256; long != strings.Contains(shown.String(), "prompt: 0 of ") || long && !strings.HasSuffix(shown.String(), " \r") {
+		if long := want.PromptTokens > bitnet.BlockTokens; long != strings.Contains(shown.String(), "prompt: 0 of ") || long && !strings.HasSuffix(shown.String(), " \r") {
 			t.Errorf("%d tokens: progress %q", want.PromptTokens, shown.String())
 		}
 		s.Close()

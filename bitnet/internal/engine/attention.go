@@ -13,7 +13,7 @@ import (
 // arXiv:2205.14135). The cuts are absolute, so a token's result does not depend
 // on which tokens it was evaluated with, nor on which thread took which chunk.
 type attention struct {
-	out, q       Vectors
+	q            Vectors
 	cache        *kvcache.Cache
 	layer, first int
 	tokens       int
@@ -70,12 +70,13 @@ func growPartials(s []partial, n, size int) []partial {
 }
 
 // Attend computes causal grouped-query attention: for each token and query
-// head, softmax(q·K·scale)·V over the positions up to the token's own. The
-// first token is at position first, and its key and value are in the cache.
-func (e *Engine) Attend(out, q Vectors, cache *kvcache.Cache, scale float32, layer, first, tokens int) {
+// head, softmax(q·K·scale)·V over the positions up to the token's own, which
+// takes the query's place. The first token is at position first, and its key and
+// value are in the cache.
+func (e *Engine) Attend(q Vectors, cache *kvcache.Cache, scale float32, layer, first, tokens int) {
 	j := &e.attend
 	shape := cache.Shape()
-	j.out, j.q, j.cache, j.scale = out, q, cache, scale
+	j.q, j.cache, j.scale = q, cache, scale
 	j.layer, j.first, j.tokens = layer, first, tokens
 	j.group = q.Width / shape.HeadSize / shape.Heads
 	j.chunks = partsOf(first+tokens, kvcache.ChunkPositions)
@@ -140,7 +141,7 @@ func (e *Engine) attendChunk(thread, part int) {
 		}
 	}
 	for r := range merged {
-		merged[r].store(j.out.Data[lo+r*size : lo+(r+1)*size])
+		merged[r].store(j.q.Data[lo+r*size : lo+(r+1)*size])
 	}
 }
 
@@ -173,7 +174,7 @@ func (e *Engine) attendTokens(thread, part int) {
 	}
 	for t := from; t < to; t++ {
 		for r := range j.group {
-			w.partials[(t-from)*j.group+r].store(j.out.Row(t)[lo+r*size : lo+(r+1)*size])
+			w.partials[(t-from)*j.group+r].store(j.q.Row(t)[lo+r*size : lo+(r+1)*size])
 		}
 	}
 }

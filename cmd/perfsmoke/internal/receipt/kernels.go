@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/gobitnet/gobitnet/bitnet"
 )
 
 // A kernelSet is one choice of bitnet.WithKernels.
@@ -73,8 +75,6 @@ func quantized(kernel string) bool {
 }
 
 const (
-	// blockTokens is how many tokens of a prompt the model evaluates at once.
-	blockTokens = 256
 	// alwaysTiled is a number of tokens from which on every kernel set
 	// multiplies them as a block. How many fewer it takes differs between
 	// sets; one token alone never is a block.
@@ -89,7 +89,7 @@ func expectedCounts(r *Receipt) []map[string]uint64 {
 	blocks, repeats := uint64(r.Model.Config.Blocks), uint64(len(r.Repeats))
 	steps := uint64(r.TokensGenerated - 1) // after the prompt, one token each
 	prompt := uint64(len(r.PromptIDs))
-	whole, last := prompt/blockTokens, prompt%blockTokens
+	whole, last := prompt/bitnet.BlockTokens, prompt%bitnet.BlockTokens
 
 	counts := func(tiled, single uint64) map[string]uint64 {
 		const matrices, norms = 7, 4 // in a block of the model
