@@ -24,8 +24,18 @@ import (
 // all lower bounds.
 type Image struct {
 	cols int
-	q    []int8
+	// q holds the 8-bit rows, releaseRowsPerPart in each piece. Pieces come into
+	// being as the rows are read, so that the memory of the float16 head, handed
+	// back meanwhile, makes room for them.
+	q    [][]int8
 	rows []imageRow
+}
+
+// stretch returns the 8-bit rows from lo up to, not including, hi, which lie in
+// one piece.
+func (m *Image) stretch(lo, hi int) []int8 {
+	first := lo / releaseRowsPerPart * releaseRowsPerPart
+	return m.q[lo/releaseRowsPerPart][(lo-first)*m.cols : (hi-first)*m.cols]
 }
 
 type imageRow struct {
@@ -34,11 +44,8 @@ type imageRow struct {
 	norm float32 // at least ‖w‖
 }
 
-// Bytes returns the size of the image.
-func (m *Image) Bytes() int { return len(m.q) + 12*len(m.rows) }
-
 const (
-	scanRowsPerPart  = 128
+	scanRowsPerPart  = 128 // divides releaseRowsPerPart
 	exactRowsPerPart = 8
 
 	// outward widens the norms and bounds by more than the roundings made in
@@ -80,9 +87,10 @@ type finding struct {
 func (e *Engine) BuildImage(head []uint16, cols int, release func(rows []uint16)) *Image {
 	j := &e.screen
 	rows := len(head) / cols
-	j.image = &Image{cols: cols, q: make([]int8, rows*cols), rows: make([]imageRow, rows)}
+	parts := partsOf(rows, releaseRowsPerPart)
+	j.image = &Image{cols: cols, q: make([][]int8, parts), rows: make([]imageRow, rows)}
 	j.head, e.release = head, release
-	e.Pool.Run(partsOf(rows, releaseRowsPerPart), j.build)
+	e.Pool.Run(parts, j.build)
 	return j.image
 }
 
@@ -90,8 +98,9 @@ func (e *Engine) buildImagePart(_, part int) {
 	j := &e.screen
 	m := j.image
 	lo, hi := part*releaseRowsPerPart, min((part+1)*releaseRowsPerPart, len(m.rows))
+	m.q[part] = make([]int8, (hi-lo)*m.cols)
 	for r := lo; r < hi; r++ {
-		q := m.q[r*m.cols : (r+1)*m.cols]
+		q := m.stretch(r, r+1)
 		step, rest, squares := e.float.QuantizeHalf(q, j.head[r*m.cols:(r+1)*m.cols])
 		row := imageRow{
 			step: step,
@@ -184,7 +193,7 @@ func (e *Engine) scanImagePart(thread, part int) {
 	m := j.image
 	lo, hi := part*scanRowsPerPart, min((part+1)*scanRowsPerPart, len(m.rows))
 	dots := f.dots[:hi-lo]
-	e.float.DotsInt8(dots, m.q[lo*m.cols:hi*m.cols], j.y)
+	e.float.DotsInt8(dots, m.stretch(lo, hi), j.y)
 	for i, dot := range dots {
 		r := &m.rows[lo+i]
 		logit := float64(dot) * float64(float64(r.step)*j.unit)

@@ -87,7 +87,7 @@ func TestBounds(t *testing.T) {
 				var dots [1]int32
 				for row := range rows {
 					m := &image.rows[row]
-					e.float.DotsInt8(dots[:], image.q[row*cols:(row+1)*cols], e.screen.y)
+					e.float.DotsInt8(dots[:], image.stretch(row, row+1), e.screen.y)
 					estimate := float64(dots[0]) * float64(m.step) * e.screen.unit
 					bound := float64(m.rest)*e.screen.eFactor + float64(m.norm)*e.screen.wFactor
 					if row == 500 || row == 600 {
