@@ -19,14 +19,17 @@ import (
 )
 
 const (
-	// rowsPerPart is how many rows of a matrix a thread takes at a time when
-	// one token is decoded: some 40 KB of weights, which is a few
-	// microseconds.
+	// rowsPerPart is how many rows of a matrix a thread takes at a time, when one
+	// token is decoded, after a first long stretch: some 40 KB of weights, which
+	// is a few microseconds.
 	rowsPerPart = 64
+	// rowsPerUnit divides stretches of rows, so that vectors of their products
+	// are multiples of what float kernels take.
+	rowsPerUnit = 16
 	// headRowsPerPart is the same for the float16 head, and headRowsPerCall
 	// what one kernel call may take without holding up the garbage collector.
-	headRowsPerPart = 64
-	headRowsPerCall = 16
+	headRowsPerPart = 256
+	headRowsPerCall = 32
 	// releaseRowsPerPart is so many that giving their memory back, one system
 	// call, is cheap beside reading them.
 	releaseRowsPerPart = 512
@@ -74,14 +77,14 @@ type Engine struct {
 	linear struct {
 		projections []Projection
 		x           *quant.Activations
-		rows        int // in a part
+		rows        stretches
 		do          func(thread, part int)
 	}
 	gated struct {
 		dst      Vectors
 		gate, up quant.Matrix
 		x        *quant.Activations
-		rows     int
+		rows     stretches
 		do       func(thread, part int)
 	}
 	rotate struct {
@@ -217,13 +220,39 @@ func (e *Engine) normalizePart(thread, part int) {
 	}
 }
 
-// partRows is how many rows of a matrix make a part: tiles are as large as the
-// kernels want them.
-func (e *Engine) partRows(x *quant.Activations) int {
+// stretches are the parts into which rows fall. Where first is not 0 there is a
+// long stretch of so many rows for each thread, which memory delivers faster than
+// many short ones; what is left goes in short ones to whoever is ready first.
+type stretches struct {
+	rows, first, threads, each int
+}
+
+func (e *Engine) stretchesOf(rows int, x *quant.Activations) stretches {
+	s := stretches{rows: rows, each: rowsPerPart, threads: e.Pool.Threads()}
 	if x.Panels() > 0 {
-		return e.integer.TileRows()
+		s.each = e.integer.TileRows()
+	} else if s.threads > 1 {
+		s.first = rows * 3 / 4 / s.threads / rowsPerUnit * rowsPerUnit
 	}
-	return rowsPerPart
+	return s
+}
+
+func (s stretches) parts() int {
+	if s.first == 0 {
+		return partsOf(s.rows, s.each)
+	}
+	return s.threads + partsOf(s.rows-s.threads*s.first, s.each)
+}
+
+func (s stretches) bounds(part int) (lo, hi int) {
+	if s.first == 0 {
+		lo = part * s.each
+	} else if part < s.threads {
+		return part * s.first, (part + 1) * s.first
+	} else {
+		lo = s.threads*s.first + (part-s.threads)*s.each
+	}
+	return lo, min(lo+s.each, s.rows)
 }
 
 func (e *Engine) countProducts(x *quant.Activations, matrices int) {
@@ -238,46 +267,44 @@ func (e *Engine) countProducts(x *quant.Activations, matrices int) {
 func (e *Engine) Linear(x *quant.Activations, projections ...Projection) {
 	j := &e.linear
 	j.projections = append(j.projections[:0], projections...)
-	j.x, j.rows = x, e.partRows(x)
-	parts := 0
+	rows := 0
 	for _, p := range projections {
-		parts += partsOf(p.W.Rows(), j.rows)
+		rows += p.W.Rows()
 	}
+	j.x, j.rows = x, e.stretchesOf(rows, x)
 	e.countProducts(x, len(projections))
-	e.Pool.Run(parts, j.do)
+	e.Pool.Run(j.rows.parts(), j.do)
 }
 
+// linearPart takes a stretch of the rows of all matrices, one after the other.
 func (e *Engine) linearPart(thread, part int) {
 	j := &e.linear
+	lo, hi := j.rows.bounds(part)
 	for _, p := range j.projections {
-		parts := partsOf(p.W.Rows(), j.rows)
-		if part >= parts {
-			part -= parts
-			continue
+		if rows := p.W.Rows(); lo < rows && hi > 0 {
+			from := max(lo, 0)
+			e.fail(e.integer.Multiply(p.Dst.Data[from:], p.Dst.Width, p.W.Slice(from, hi), j.x, &e.workers[thread].scratch))
 		}
-		lo := part * j.rows
-		e.fail(e.integer.Multiply(p.Dst.Data[lo:], p.Dst.Width, p.W.Slice(lo, lo+j.rows), j.x, &e.workers[thread].scratch))
-		return
+		lo, hi = lo-p.W.Rows(), hi-p.W.Rows()
 	}
 }
 
 // GatedLinear stores relu(gate·x)² · (up·x) in dst, element by element.
 func (e *Engine) GatedLinear(dst Vectors, gate, up quant.Matrix, x *quant.Activations) {
 	j := &e.gated
-	j.dst, j.gate, j.up, j.x, j.rows = dst, gate, up, x, e.partRows(x)
+	j.dst, j.gate, j.up, j.x, j.rows = dst, gate, up, x, e.stretchesOf(gate.Rows(), x)
 	e.countProducts(x, 2)
-	e.Pool.Run(partsOf(gate.Rows(), j.rows), j.do)
+	e.Pool.Run(j.rows.parts(), j.do)
 }
 
 func (e *Engine) gatedPart(thread, part int) {
 	j, w := &e.gated, &e.workers[thread]
-	lo := part * j.rows
-	hi := min(lo+j.rows, j.gate.Rows())
-	w.up = grow(w.up, j.x.Tokens()*j.rows)
+	lo, hi := j.rows.bounds(part)
+	w.up = grow(w.up, j.x.Tokens()*(hi-lo))
 	e.fail(e.integer.Multiply(j.dst.Data[lo:], j.dst.Width, j.gate.Slice(lo, hi), j.x, &w.scratch))
-	e.fail(e.integer.Multiply(w.up, j.rows, j.up.Slice(lo, hi), j.x, &w.scratch))
+	e.fail(e.integer.Multiply(w.up, hi-lo, j.up.Slice(lo, hi), j.x, &w.scratch))
 	for t := range j.x.Tokens() {
-		e.float.ReLUSquaredMul(j.dst.Row(t)[lo:hi], w.up[t*j.rows:t*j.rows+hi-lo])
+		e.float.ReLUSquaredMul(j.dst.Row(t)[lo:hi], w.up[t*(hi-lo):(t+1)*(hi-lo)])
 	}
 }
 

@@ -45,7 +45,7 @@ type imageRow struct {
 }
 
 const (
-	scanRowsPerPart  = 128 // divides releaseRowsPerPart
+	scanRowsPerPart  = 256 // divides releaseRowsPerPart
 	exactRowsPerPart = 8
 
 	// outward widens the norms and bounds by more than the roundings made in
