@@ -29,6 +29,8 @@ type Image struct {
 	// back meanwhile, makes room for them.
 	q    [][]int8
 	rows []imageRow
+	// most holds the largest numbers of the rows of each piece.
+	most []imageRow
 }
 
 // stretch returns the 8-bit rows from lo up to, not including, hi, which lie in
@@ -88,7 +90,7 @@ func (e *Engine) BuildImage(head []uint16, cols int, release func(rows []uint16)
 	j := &e.screen
 	rows := len(head) / cols
 	parts := partsOf(rows, releaseRowsPerPart)
-	j.image = &Image{cols: cols, q: make([][]int8, parts), rows: make([]imageRow, rows)}
+	j.image = &Image{cols: cols, q: make([][]int8, parts), rows: make([]imageRow, rows), most: make([]imageRow, parts)}
 	j.head, e.release = head, release
 	e.Pool.Run(parts, j.build)
 	return j.image
@@ -113,6 +115,8 @@ func (e *Engine) buildImagePart(_, part int) {
 			clear(q)
 		}
 		m.rows[r] = row
+		most := &m.most[part]
+		*most = imageRow{max(most.step, row.step), max(most.rest, row.rest), max(most.norm, row.norm)}
 	}
 	if e.release != nil {
 		e.release(j.head[lo*m.cols : hi*m.cols])
@@ -194,16 +198,39 @@ func (e *Engine) scanImagePart(thread, part int) {
 	lo, hi := part*scanRowsPerPart, min((part+1)*scanRowsPerPart, len(m.rows))
 	dots := f.dots[:hi-lo]
 	e.float.DotsInt8(dots, m.stretch(lo, hi), j.y)
+	least := j.leastDot(&m.most[lo/releaseRowsPerPart], f)
 	for i, dot := range dots {
-		r := &m.rows[lo+i]
-		logit := float64(dot) * float64(float64(r.step)*j.unit)
-		bound := float64(float64(r.rest)*j.eFactor) + float64(float64(r.norm)*j.wFactor)
+		if dot < least {
+			continue
+		}
+		logit, bound := j.estimate(&m.rows[lo+i], dot)
 		if len(f.lowest) == j.keep && logit+bound < f.lowest[0] {
 			continue
 		}
 		f.contenders = append(f.contenders, contender{lo + i, logit + bound})
 		f.offer(logit-bound, j.keep)
 	}
+}
+
+// estimate returns the logit that a row's integer product stands for, and how
+// far from that the true one can be.
+func (j *screening) estimate(r *imageRow, dot int32) (logit, bound float64) {
+	return float64(dot) * float64(float64(r.step)*j.unit),
+		float64(float64(r.rest)*j.eFactor) + float64(float64(r.norm)*j.wFactor)
+}
+
+// leastDot returns an integer product below which no row of a piece can be a
+// contender any more: a quick look that spares nearly all of them the estimate.
+func (j *screening) leastDot(most *imageRow, f *finding) int32 {
+	if len(f.lowest) < j.keep {
+		return math.MinInt32
+	}
+	one, bound := j.estimate(most, 1)
+	least := (f.lowest[0] - bound) / one
+	if !(least > 0) { // also where it is not a number
+		return math.MinInt32
+	}
+	return int32(min(least*(1-1e-9), math.MaxInt32-1))
 }
 
 // offer keeps the k largest of all values offered.

@@ -86,10 +86,8 @@ func TestBounds(t *testing.T) {
 				}
 				var dots [1]int32
 				for row := range rows {
-					m := &image.rows[row]
 					e.float.DotsInt8(dots[:], image.stretch(row, row+1), e.screen.y)
-					estimate := float64(dots[0]) * float64(m.step) * e.screen.unit
-					bound := float64(m.rest)*e.screen.eFactor + float64(m.norm)*e.screen.wFactor
+					estimate, bound := e.screen.estimate(&image.rows[row], dots[0])
 					if row == 500 || row == 600 {
 						if !math.IsInf(bound, 1) {
 							t.Fatalf("row %d is not finite, its bound is %v", row, bound)
