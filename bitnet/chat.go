@@ -86,10 +86,17 @@ func (c *Chat) Stream(ctx context.Context, content string, opts GenerateOptions)
 // short, but the conversation goes on.
 func (c *Chat) close() {
 	s := c.session
-	if s.result == nil || s.result.Reason == StopEndToken || len(s.tokens) >= s.context {
+	if s.result == nil || s.cache == nil {
 		return
 	}
-	s.tokens = append(s.tokens, c.end)
+	switch last := len(s.tokens) - 1; {
+	case s.result.Reason == StopEndToken:
+		// Another end token serves as well, but is not what follows a turn. It
+		// has not been evaluated yet.
+		s.tokens[last] = c.end
+	case len(s.tokens) < s.context:
+		s.tokens = append(s.tokens, c.end)
+	}
 }
 
 func (c *Chat) userTurn(content string) ([]int, error) {

@@ -62,6 +62,7 @@
 // Errors are values to be asked by errors.Is and errors.As: [ErrModel],
 // [ErrToken], [ErrContext], [ErrOption], [ErrNotFinite], [ErrEmpty] and
 // [ErrClosed] here, gguf.ErrFormat for files that are no GGUF,
-// tokenizer.ErrVocabulary for an unusable vocabulary. The package never panics
-// over what it is given, writes no log and reads no environment.
+// tokenizer.ErrVocabulary for an unusable vocabulary. Whatever a file, a text or
+// token ids hold, the package does not panic over it; it writes no log and reads
+// no environment.
 package bitnet

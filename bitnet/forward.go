@@ -2,6 +2,8 @@ package bitnet
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math"
 
 	"github.com/gobitnet/gobitnet/bitnet/internal/engine"
@@ -53,14 +55,21 @@ func (m *Model) forward(ctx context.Context, cache *kvcache.Cache, tokens []int,
 		e.Linear(w.wide, engine.Projection{Dst: w.q, W: b.down})
 		e.Add(w.x, w.q, n)
 
-		if err := e.Err(); err != nil {
+		if err := e.Err(); errors.Is(err, quant.ErrActivation) {
 			return ErrNotFinite
+		} else if err != nil {
+			return fmt.Errorf("bitnet: %w", err)
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
 	e.NormalizeRow(hidden, w.x.Row(n-1), m.weights.outputNorm, c.Epsilon)
+	for _, v := range hidden {
+		if v-v != 0 {
+			return ErrNotFinite
+		}
+	}
 	return nil
 }
 

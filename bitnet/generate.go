@@ -1,6 +1,7 @@
 package bitnet
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -36,8 +37,8 @@ type GenerateOptions struct {
 	// probability, after TopK and MinP; 0 and 1 from all.
 	TopP float64
 	// RepetitionPenalty above 1 makes tokens that the session holds already
-	// less likely: it divides their positive logits and multiplies their
-	// negative ones. 0 and 1 change nothing.
+	// less likely, below 1 likelier: it divides their positive logits and
+	// multiplies their negative ones. 0 and 1 change nothing.
 	RepetitionPenalty float64
 	// Seed is the seed of the random draws. The same model, session, options
 	// and seed give the same tokens on every machine.
@@ -246,7 +247,7 @@ func (s *Session) generate(ctx context.Context, prompt []int, o *GenerateOptions
 			break
 		}
 		var id int
-		if id, err = s.choose(ctx, o, len(r.Tokens) > 0); err != nil {
+		if id, err = s.choose(ctx, o); err != nil {
 			break
 		}
 		if r.CompletionTokens == 0 {
@@ -304,20 +305,23 @@ func (m *Model) ends(id int) bool {
 	return false
 }
 
-// choose returns the next token. mayBuild allows it to make the image of the
-// head, which is kept away from the first token.
-func (s *Session) choose(ctx context.Context, o *GenerateOptions, mayBuild bool) (int, error) {
+// screenedTopK bounds the TopK for which the few logits that matter are looked
+// for. Beyond it they would be so many that computing all is as fast.
+const screenedTopK = 1000
+
+// choose returns the next token.
+func (s *Session) choose(ctx context.Context, o *GenerateOptions) (int, error) {
 	penalty := o.RepetitionPenalty != 0 && o.RepetitionPenalty != 1
 	k := 1
 	if o.Temperature != 0 {
 		k = o.TopK
 	}
 	var release func([]uint16)
-	if k > 0 && !penalty && s.model.useImage {
+	if k > 0 && k <= screenedTopK && !penalty && s.model.useImage {
 		// The image is there, or will be with the next token: the float16 head
 		// need not stay in memory.
 		release = s.model.releaseHead
-		ids, logits, ok, err := s.largestLogits(ctx, k, mayBuild)
+		ids, logits, ok, err := s.largestLogits(ctx, k)
 		if err != nil {
 			return 0, err
 		}
@@ -361,7 +365,7 @@ func (a *assembler) add(piece []byte) (stopped bool) {
 	a.pending = append(a.pending, piece...)
 	end := -1
 	for _, stop := range a.stops {
-		if i := strings.Index(string(a.pending), stop); i >= 0 && (end < 0 || i < end) {
+		if i := bytes.Index(a.pending, []byte(stop)); i >= 0 && (end < 0 || i < end) {
 			end = i
 		}
 	}
@@ -394,7 +398,28 @@ func (a *assembler) take(all bool) string {
 			}
 		}
 	}
-	text := strings.ToValidUTF8(string(a.pending[:n]), "\uFFFD")
+	text := validText(a.pending[:n])
 	a.pending = append(a.pending[:0], a.pending[n:]...)
 	return text
+}
+
+// validText returns text in which what belongs to no UTF-8 character, a byte or
+// the beginning of a character that does not go on, is replaced by U+FFFD. It
+// does not depend on how the text was cut, as long as no character was.
+func validText(b []byte) string {
+	if utf8.Valid(b) {
+		return string(b)
+	}
+	var text strings.Builder
+	for len(b) > 0 {
+		r, size := utf8.DecodeRune(b)
+		if r == utf8.RuneError && size == 1 && !utf8.FullRune(b[:1]) {
+			for size < len(b) && !utf8.FullRune(b[:size+1]) {
+				size++
+			}
+		}
+		text.WriteRune(r)
+		b = b[size:]
+	}
+	return text.String()
 }

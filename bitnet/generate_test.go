@@ -48,7 +48,7 @@ func TestGreedyIsTheLargestLogit(t *testing.T) {
 				}
 				logits = mustAppend(t, s, id)
 			}
-			if got, want := r.Text, m.Tokenizer().Decode(r.Tokens); got != strings.ToValidUTF8(want, "\uFFFD") && !strings.Contains(want, "<|") {
+			if got, want := r.Text, m.Tokenizer().Decode(r.Tokens); got != validText([]byte(want)) && !strings.Contains(want, "<|") {
 				t.Errorf("text %q, tokens decode to %q", got, want)
 			}
 		}
@@ -82,13 +82,14 @@ func TestScreenedTopK(t *testing.T) {
 func TestLargestLogits(t *testing.T) {
 	ctx := context.Background()
 	m := tinyModel(t, WithThreads(2))
+	m.served = true
 	s := newSession(t, m)
 	for id := range 30 {
 		if err := s.extend(ctx, []int{id * 100}); err != nil {
 			t.Fatal(err)
 		}
 		for _, k := range []int{1, 2, 7, 40, 300} {
-			ids, logits, ok, err := s.largestLogits(ctx, k, true)
+			ids, logits, ok, err := s.largestLogits(ctx, k)
 			if err != nil || !ok {
 				t.Fatal(ok, err)
 			}
@@ -413,6 +414,8 @@ func TestAssembler(t *testing.T) {
 		{nil, []string{"\xf0\x9f", "\x98\x80"}, []string{"", "😀", ""}},
 		{nil, []string{"\xf0\x9f", "!"}, []string{"", "\uFFFD!", ""}},
 		{nil, []string{"\xff", "\x80", "é"}, []string{"\uFFFD", "\uFFFD", "é", ""}},
+		{nil, []string{"\xff\xff"}, []string{"\uFFFD\uFFFD", ""}},
+		{[]string{"\xff\xff!"}, []string{"\xff", "\xff", "?"}, []string{"", "", "\uFFFD\uFFFD?", ""}},
 		{nil, []string{"a\xe4\xbd"}, []string{"a", "\uFFFD"}},
 		{[]string{"END"}, []string{"xE", "N", "x"}, []string{"x", "", "ENx", ""}},
 		{[]string{"END"}, []string{"xE", "N", "Dy"}, []string{"x", "", "", ""}},
@@ -486,6 +489,51 @@ func TestChat(t *testing.T) {
 	}
 	if _, err := NewChat(ctx, s, ""); !errors.Is(err, ErrOption) {
 		t.Errorf("a chat in a session that is not empty: %v", err)
+	}
+}
+
+// TestChatTurnEndsOnce has the model end its answer with another end token.
+func TestChatTurnEndsOnce(t *testing.T) {
+	ctx := context.Background()
+	m := tinyModel(t)
+	answer := func() (*Session, *Result) {
+		s := newSession(t, m)
+		c, err := NewChat(ctx, s, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := c.Send(ctx, "hi", GenerateOptions{MaxTokens: 4, Temperature: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s, r
+	}
+	_, free := answer()
+	m.endTokens = append(m.endTokens, free.Tokens[2])
+	s, r := answer()
+	end, _ := m.Tokenizer().TokenID("<|eot_id|>")
+	ids := s.Tokens()
+	if r.Reason != StopEndToken || len(r.Tokens) > 2 || ids[len(ids)-1] != end || ids[len(ids)-2] == free.Tokens[2] {
+		t.Errorf("%v after %v: the session ends in %v", r.Reason, r.Tokens, ids[len(ids)-4:])
+	}
+}
+
+// TestImageForSingleTokens generates one token with each call.
+func TestImageForSingleTokens(t *testing.T) {
+	m := tinyModel(t)
+	s := newSession(t, m)
+	mustGenerate(t, s, "abc", GenerateOptions{MaxTokens: 1})
+	if m.image != nil {
+		t.Error("the first token waited for the image")
+	}
+	mustGenerate(t, s, "", GenerateOptions{MaxTokens: 1})
+	if m.image == nil {
+		t.Error("the second token did not make the image")
+	}
+	other := tinyModel(t)
+	mustGenerate(t, newSession(t, other), "abc", GenerateOptions{MaxTokens: 3, Temperature: 1, TopK: 1 << 40})
+	if other.image != nil {
+		t.Error("an image for all tokens")
 	}
 }
 

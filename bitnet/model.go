@@ -32,6 +32,7 @@ type Model struct {
 
 	useImage    bool
 	image       *engine.Image       // made when first needed; used like workspace
+	served      bool                // a first token has been chosen: from now on the image may be made
 	releaseHead func(rows []uint16) // giveBackHead, as a value
 
 	closing sync.Once
@@ -46,6 +47,8 @@ type openOptions struct {
 	kernels   string
 	noImage   bool
 	tokenizer *tokenizer.Tokenizer
+
+	otherTokenizer bool
 }
 
 // WithThreads sets how many threads the model computes with. The default, also
@@ -69,7 +72,7 @@ func WithoutHeadImage() Option { return func(o *openOptions) { o.noImage = true 
 // WithTokenizer uses t in place of the vocabulary in the model's file. Its
 // vocabulary must have the size of the model's.
 func WithTokenizer(t *tokenizer.Tokenizer) Option {
-	return func(o *openOptions) { o.tokenizer = t }
+	return func(o *openOptions) { o.tokenizer, o.otherTokenizer = t, true }
 }
 
 // Open opens the GGUF file of a BitNet b1.58 model. The file is mapped, not
@@ -96,11 +99,16 @@ func Open(path string, opts ...Option) (*Model, error) {
 func newModel(f *gguf.File, opts []Option) (*Model, error) {
 	var o openOptions
 	for _, opt := range opts {
-		opt(&o)
+		if opt != nil {
+			opt(&o)
+		}
 	}
 	const maxThreads = 1024
 	if o.threads < 0 || o.threads > maxThreads {
 		return nil, &OptionError{Option: "threads", Reason: fmt.Sprintf("%d is not between 0 and %d", o.threads, maxThreads)}
+	}
+	if o.otherTokenizer && o.tokenizer == nil {
+		return nil, &OptionError{Option: "tokenizer", Reason: "it is nil"}
 	}
 	if o.threads == 0 {
 		o.threads = runtime.GOMAXPROCS(0)

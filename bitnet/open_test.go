@@ -51,6 +51,7 @@ func TestOptions(t *testing.T) {
 		"kernels":       {WithKernels("abacus"), quant.ErrKernels},
 		"kernels' type": {WithKernels("abacus"), ErrOption},
 		"tokenizer":     {WithTokenizer(small), ErrModel},
+		"no tokenizer":  {WithTokenizer(nil), ErrOption},
 	} {
 		if _, err := Open(path, c.opt); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
@@ -264,6 +265,23 @@ func TestDamagedWeights(t *testing.T) {
 			t.Errorf("%s: an infinite embedding: %v, length %d", k.Name(), err, s.Len())
 		}
 		sameLogits(t, "afterwards", mustAppend(t, s), before)
+	}
+}
+
+// TestOverflowInTheLastBlock has the arithmetic come to infinity where nothing is
+// quantized any more.
+func TestOverflowInTheLastBlock(t *testing.T) {
+	path, ids, _ := reference(t, "tiny", "exact.f32")
+	huge := rewrite(t, path, nil, func(x *gguf.Tensor) {
+		if x.Name == "blk.3.ffn_down.weight" {
+			binary.LittleEndian.PutUint32(x.Data[len(x.Data)-quant.ScaleBytes:], math.Float32bits(3e38))
+		}
+	})
+	for _, k := range quant.Available() {
+		s := newSession(t, openModel(t, huge, WithKernels(k.Name())))
+		if _, err := s.Append(t.Context(), ids[:3]); err != ErrNotFinite || s.Len() != 0 {
+			t.Errorf("%s: %v, length %d", k.Name(), err, s.Len())
+		}
 	}
 }
 

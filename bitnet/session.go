@@ -61,7 +61,9 @@ func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 	}
 	o := sessionOptions{context: m.config.ContextLength}
 	for _, opt := range opts {
-		opt(&o)
+		if opt != nil {
+			opt(&o)
+		}
 	}
 	if o.context < 1 || o.context > m.config.ContextLength {
 		return nil, &OptionError{Option: "context", Reason: fmt.Sprintf("%d tokens are not between 1 and the model's %d", o.context, m.config.ContextLength)}
@@ -83,6 +85,7 @@ func (s *Session) Close() error {
 		s.cache = nil
 	}
 	s.tokens, s.evaluated = nil, 0
+	s.hidden, s.logits, s.someIDs, s.someLogits, s.sampling = nil, nil, nil, nil, sampling{}
 	s.forgetResults()
 	return nil
 }
@@ -208,10 +211,13 @@ func (s *Session) step(ctx context.Context, block []int) error {
 // allLogits computes every logit after the last evaluated token, once. release,
 // where it is not nil, is told each stretch of the head that has been read.
 func (s *Session) allLogits(ctx context.Context, release func([]uint16)) ([]float32, error) {
-	if s.logitsValid {
-		return s.logits, nil
-	}
 	m := s.model
+	if s.cache == nil || m.closed.Load() {
+		return nil, ErrClosed
+	}
+	if s.logitsValid {
+		return s.logits, ctx.Err()
+	}
 	if err := m.acquire(ctx); err != nil {
 		return nil, err
 	}
@@ -226,9 +232,9 @@ func (s *Session) allLogits(ctx context.Context, release func([]uint16)) ([]floa
 
 // largestLogits returns the tokens that may have one of the k largest logits,
 // by ascending id, and these logits. ok is false where all logits are to be
-// computed: because only that will do, or because the image of the head is not
-// there and may not be made.
-func (s *Session) largestLogits(ctx context.Context, k int, mayBuild bool) (ids []int, logits []float32, ok bool, err error) {
+// computed: because only that will do, or because this is the model's first token,
+// which does not wait for the image of the head to be made.
+func (s *Session) largestLogits(ctx context.Context, k int) (ids []int, logits []float32, ok bool, err error) {
 	m := s.model
 	if s.logitsValid || !m.useImage {
 		return nil, nil, false, nil
@@ -237,7 +243,8 @@ func (s *Session) largestLogits(ctx context.Context, k int, mayBuild bool) (ids 
 		return nil, nil, false, err
 	}
 	defer m.engine.Pool.Release()
-	if m.image == nil && !mayBuild {
+	if !m.served {
+		m.served = true
 		return nil, nil, false, nil
 	}
 	if m.image == nil {

@@ -164,8 +164,10 @@ func TestClose(t *testing.T) {
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := open.Append(ctx, []int{1}); err != ErrClosed {
-		t.Errorf("Append after the model was closed: %v", err)
+	for _, ids := range [][]int{{1}, nil} {
+		if _, err := open.Append(ctx, ids); err != ErrClosed {
+			t.Errorf("Append of %v after the model was closed: %v", ids, err)
+		}
 	}
 	if _, err := open.Generate(ctx, "a", GenerateOptions{}); err != ErrClosed {
 		t.Errorf("Generate after the model was closed: %v", err)
@@ -223,7 +225,7 @@ func TestDecodingAllocatesNothing(t *testing.T) {
 		if err := s.extend(ctx, id); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.choose(ctx, &o, true); err != nil {
+		if _, err := s.choose(ctx, &o); err != nil {
 			t.Fatal(err)
 		}
 	}

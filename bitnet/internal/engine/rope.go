@@ -17,7 +17,7 @@ func NewRoPE(size int, base float64) *RoPE {
 	r := &RoPE{frequencies: make([]float64, size/2)}
 	logBase := portable.Log(base)
 	for i := range r.frequencies {
-		r.frequencies[i] = portable.Exp(float64(-2*float64(i)/float64(size)) * logBase)
+		r.frequencies[i] = portable.Exp(float64(float64(-2*i) / float64(size) * logBase))
 	}
 	return r
 }
@@ -28,7 +28,7 @@ func (r *RoPE) SetPositions(first, tokens int) {
 	r.sine, r.cosine = grow(r.sine, tokens*half), grow(r.cosine, tokens*half)
 	for t := range tokens {
 		for i, f := range r.frequencies {
-			s, c := portable.Sincos(float64(first+t) * f)
+			s, c := portable.Sincos(float64(float64(first+t) * f))
 			r.sine[t*half+i], r.cosine[t*half+i] = float32(s), float32(c)
 		}
 	}
