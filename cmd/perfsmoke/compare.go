@@ -34,7 +34,7 @@ func compareCommand(c *console, args []string) int {
 		receipts[i] = r
 	}
 	comparison := compareReceipts(receipts[0], receipts[1])
-	g := newGitHub(c.env, c.stdout)
+	g := c.gitHub()
 	if err := g.Untrusted(comparison.print); err != nil {
 		return c.fail("compare: %v", err)
 	}

@@ -174,6 +174,42 @@ func (l *lineEnds) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// A commandBreaker passes on what is written with a space put into whatever the
+// runner could take for the beginning of a command: "::" where a line begins,
+// before which it skips space, and the older "##[" anywhere in a line.
+type commandBreaker struct {
+	out    io.Writer
+	line   bool // something that is no space stands in the line
+	colon  bool // and it is a colon, the last thing so far
+	hashes int  // how many of them stand last
+}
+
+func (b *commandBreaker) Write(p []byte) (int, error) {
+	broken := make([]byte, 0, len(p)+1)
+	for _, sign := range p {
+		if b.colon && sign == ':' || b.hashes >= 2 && sign == '[' {
+			broken = append(broken, ' ')
+		}
+		b.colon = !b.line && sign == ':'
+		switch {
+		case sign == '\n' || sign == '\r':
+			b.line = false
+		case sign > ' ' && sign < 0x80: // beyond ASCII there are more spaces
+			b.line = true
+		}
+		if sign == '#' {
+			b.hashes++
+		} else {
+			b.hashes = 0
+		}
+		broken = append(broken, sign)
+	}
+	if _, err := b.out.Write(broken); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
 // appendFile adds text to the end of a file in a single write, so that the
 // text of several processes does not mix.
 func appendFile(name, text string) error {

@@ -33,6 +33,7 @@ var hostileTexts = []string{
 	"\\| \\\\| \\` \\&#124;",
 	"\x1b[31mred\x1b[0m \x00 \x07 \u202egnp.exe \u2028::error::x\u0085::error::y \ufeff::error::z",
 	"\xff\xfe broken",
+	"\u00a0::error::x\r###[error]y ##\n[z]",
 	"   ::warning::indented",
 	":",
 	"::",
@@ -146,6 +147,25 @@ func checkGitHub(t *testing.T, text string) {
 		t.Errorf("text %q is shown as %q", text, got)
 	}
 
+	// What goes past it, written at once or in pieces, has no commands.
+	for _, size := range []int{len(text), 1} {
+		var past bytes.Buffer
+		breaker := &commandBreaker{out: &past}
+		for rest := []byte(text); len(rest) > 0; {
+			n := min(size, len(rest))
+			if written, err := breaker.Write(rest[:n]); written != n || err != nil {
+				t.Fatal(written, err)
+			}
+			rest = rest[n:]
+		}
+		if commands, _ := runnerCommands(past.String()); len(commands) > 0 {
+			t.Errorf("text %q: commands %q in %q", text, commands, past.String())
+		}
+		if strings.ReplaceAll(past.String(), " ", "") != strings.ReplaceAll(text, " ", "") {
+			t.Errorf("text %q is shown as %q", text, past.String())
+		}
+	}
+
 	for _, output := range [][2]string{{"first", "1"}, {"model", text}, {"last", "2"}} {
 		if err := g.Output(output[0], output[1]); err != nil {
 			t.Fatal(err)
@@ -168,6 +188,65 @@ func TestGitHubHostile(t *testing.T) {
 	}
 	checkGitHub(t, strings.Join(hostileTexts, ""))
 	checkGitHub(t, strings.Join(hostileTexts, "\n"))
+}
+
+// No name gives the runner a command, whichever stream it is printed to.
+func TestGitHubNames(t *testing.T) {
+	const command = "##[error]name"
+	dir := t.TempDir()
+	hostile := filepath.Join(dir, command+".json")
+	example, err := os.ReadFile(positiveExample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(hostile, example, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	model := filepath.Join(dir, command+".gguf")
+	tiny, err := os.ReadFile(tinyModel(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(model, tiny, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	absent := "::error::absent"
+	for _, test := range []struct {
+		status int
+		args   []string
+		want   []string // the commands that are meant
+	}{
+		{exitOK, []string{"verify", hostile}, nil},
+		{exitOK, []string{"verify", hostile, "--replay"}, nil},
+		{exitFailed, []string{"verify", absent}, nil},
+		{exitFailed, []string{"verify", command}, nil},
+		{exitFailed, []string{"compare", hostile, command}, nil},
+		{exitFailed, []string{"comment", command}, nil},
+		{exitOK, []string{"comment", hostile}, nil},
+		{exitUsage, []string{command}, nil},
+		{exitUsage, []string{"run", absent}, nil},
+		{exitUsage, []string{"--gate", "5", "--baseline", command}, nil},
+		{exitOK, []string{"--model", model, "--repeat", "1"}, []string{"group", "endgroup", "notice"}},
+		{exitOK, []string{"--model", command, "--repeat", "1"}, []string{"group", "endgroup", "warning", "notice"}},
+	} {
+		c := modelConsole(map[string]string{"GITHUB_ACTIONS": "true"})
+		status, out, stderr := run(t, c, test.args...)
+		if status != test.status {
+			t.Errorf("%q: status %d, output %q, errors %q", test.args, status, out, stderr)
+		}
+		if commands, _ := runnerCommands(stderr); len(commands) > 0 {
+			t.Errorf("%q: commands %q in the errors", test.args, commands)
+		}
+		commands, _ := runnerCommands(out)
+		var got []string
+		for _, command := range commands {
+			got = append(got, command.name)
+		}
+		if fmt.Sprint(got) != fmt.Sprint(test.want) {
+			t.Errorf("%q: commands %q, want %q", test.args, got, test.want)
+		}
+	}
 }
 
 func FuzzGitHub(f *testing.F) {

@@ -22,6 +22,7 @@ const (
 // A console is what a command sees of the world.
 type console struct {
 	stdout, stderr io.Writer
+	commands       io.Writer // where commands to GitHub's runner go, nil for stdout
 	env            func(name string) string
 	self           []string // how to run this program, empty for as it was
 	cache          string   // folder of models, empty for the user's
@@ -68,10 +69,34 @@ func dispatch(c *console, args []string) int {
 	}
 	for _, command := range commands() {
 		if command.name == name {
+			if command.summary != "" { // the others write events, which nobody but this program reads
+				c = c.withoutCommands()
+			}
 			return command.run(c, args)
 		}
 	}
-	return c.usageError("there is no command %q; perfsmoke help lists them", name)
+	return c.withoutCommands().usageError("there is no command %q; perfsmoke help lists them", name)
+}
+
+// withoutCommands returns a console whose output and errors the runner of GitHub
+// Actions finds no commands in, whatever names and texts are printed. Those that
+// are meant go through gitHub.
+func (c *console) withoutCommands() *console {
+	if !c.gitHub().active {
+		return c
+	}
+	silent := *c
+	silent.commands = c.stdout
+	silent.stdout, silent.stderr = &commandBreaker{out: c.stdout}, &commandBreaker{out: c.stderr}
+	return &silent
+}
+
+// gitHub returns the runner of GitHub Actions.
+func (c *console) gitHub() *gitHub {
+	if c.commands != nil {
+		return newGitHub(c.env, c.commands)
+	}
+	return newGitHub(c.env, c.stdout)
 }
 
 func overview(w io.Writer) {

@@ -62,7 +62,7 @@ func plotCommand(c *console, args []string) int {
 		}
 	}
 
-	g := newGitHub(c.env, c.stdout)
+	g := c.gitHub()
 	g.Untrusted(func(w io.Writer) error {
 		if broken > 0 {
 			fmt.Fprintf(w, "%d lines of the history are no runs and are left out\n", broken)

@@ -61,7 +61,7 @@ func runCommand(c *console, args []string) int {
 	interrupted, release := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer release()
 
-	g := newGitHub(c.env, c.stdout)
+	g := c.gitHub()
 	g.Group("Perf smoke")
 	r := c.measure(interrupted, o)
 	err := g.Untrusted(func(w io.Writer) error {
