@@ -31,10 +31,16 @@ func commentCommand(c *console, args []string) int {
 	if err != nil {
 		return c.fail("%s: %v", rest[0], err)
 	}
+	c.doubt(rest[0], r)
 	var old *receipt.Receipt
 	if *baseline != "" {
 		if old, err = receipt.Read(*baseline); err != nil {
-			return c.fail("%s: %v", *baseline, err)
+			// Such as one of another version of the schema, which is no reason
+			// to leave the run unsaid.
+			c.warn("--baseline %s: %v", *baseline, err)
+			old = nil
+		} else {
+			c.doubt(*baseline, old)
 		}
 	}
 	if _, err := io.WriteString(c.stdout, comment(r, old)); err != nil {

@@ -31,6 +31,7 @@ func compareCommand(c *console, args []string) int {
 		if err != nil {
 			return c.fail("%s: %v", path, err)
 		}
+		c.doubt(path, r)
 		receipts[i] = r
 	}
 	comparison := compareReceipts(receipts[0], receipts[1])
@@ -42,6 +43,17 @@ func compareCommand(c *console, args []string) int {
 		fmt.Fprintf(c.stderr, "perfsmoke: %v\n", err)
 	}
 	return exitOK
+}
+
+// doubt warns of a receipt whose figures are not to be believed. That its run
+// failed is said where it is shown.
+func (c *console) doubt(path string, r *receipt.Receipt) {
+	for _, problem := range r.Verify() {
+		if problem.Field != "status" || r.Failure == nil {
+			c.warn("%s is not to be believed: %v", path, problem)
+			return
+		}
+	}
 }
 
 // A figure is a number of a receipt that can be compared.

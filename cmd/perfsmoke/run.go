@@ -56,6 +56,10 @@ func runCommand(c *console, args []string) int {
 				return c.usageError("--baseline %s: %v", o.baseline, err)
 			}
 			c.warn("--baseline %s: %v", o.baseline, err)
+		} else if problems := baseline.Verify(); o.gated && len(problems) > 0 {
+			return c.usageError("--baseline %s is no receipt to judge by: %v", o.baseline, problems[0])
+		} else {
+			c.doubt(o.baseline, baseline)
 		}
 	}
 	interrupted, release := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

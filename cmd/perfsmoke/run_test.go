@@ -371,10 +371,26 @@ func TestRunGate(t *testing.T) {
 			for i := range r.Repeats[0].TokenSeconds {
 				r.Repeats[0].TokenSeconds[i] *= factor
 			}
+			// On a machine that could have done it.
+			limits, usage := *r.Limits, *r.Usage
+			limits.MemoryPasses = slices.Clone(limits.MemoryPasses)
+			if factor < 1 {
+				for i := range limits.MemoryPasses {
+					limits.MemoryPasses[i] /= factor
+				}
+				limits.MemoryBytesPerSecond = slices.Max(limits.MemoryPasses)
+			} else {
+				usage.WallSeconds *= factor
+				usage.ProcessorShare = (usage.UserSeconds + usage.SystemSeconds) / usage.WallSeconds
+			}
+			r.Limits, r.Usage = &limits, &usage
 		}
 	}
 	slow, fast := baseline("slow.json", scale(1000)), baseline("fast.json", scale(0.001))
-	other := baseline("other.json", func(r *receipt.Receipt) { r.Model.SHA256 = strings.Repeat("0", 64) })
+	other := baseline("other.json", func(r *receipt.Receipt) {
+		r.Model.SHA256 = strings.Repeat("0", 64)
+		r.Tokenizer.SHA256 = r.Model.SHA256
+	})
 	for _, c := range []struct {
 		name   string
 		args   []string
