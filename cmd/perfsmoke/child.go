@@ -39,14 +39,15 @@ const (
 )
 
 // The events, in the order of a repeat: load, loaded, prompt, then token for
-// each token, the first of which comes with the time of the prompt, and end. A
-// failure may take the place of any.
+// each token, the first of which comes with the time of the prompt, and end, or
+// warm where it was only to warm up. A failure may take the place of any.
 const (
 	eventLoad    = "load"
 	eventLoaded  = "loaded"
 	eventPrompt  = "prompt"
 	eventToken   = "token"
 	eventEnd     = "end"
+	eventWarm    = "warm"
 	eventFailed  = "failed"
 	eventLimit   = "limit"
 	eventAllDone = "done"
@@ -87,6 +88,7 @@ type inference struct {
 	maxTokens int
 	threads   int
 	repeat    int
+	warmUp    bool   // do it once before, with few tokens, without taking the times
 	kernels   string // empty for the fastest
 	profile   string // file, empty for none
 }
@@ -100,7 +102,7 @@ func (i *inference) args() []string {
 	return []string{
 		"child", "--model=" + i.model, "--tokenizer=" + i.tokenizer, "--prompt=" + i.prompt, "--prompt-ids=" + strings.Join(ids, ","),
 		"--max-tokens=" + strconv.Itoa(i.maxTokens), "--threads=" + strconv.Itoa(i.threads), "--repeat=" + strconv.Itoa(i.repeat),
-		"--kernels=" + i.kernels, "--profile=" + i.profile,
+		"--warm-up=" + strconv.FormatBool(i.warmUp), "--kernels=" + i.kernels, "--profile=" + i.profile,
 	}
 }
 
@@ -115,6 +117,7 @@ func childCommand(c *console, args []string) int {
 	flags.IntVar(&i.maxTokens, "max-tokens", 1, "")
 	flags.IntVar(&i.threads, "threads", 1, "")
 	flags.IntVar(&i.repeat, "repeat", 1, "")
+	flags.BoolVar(&i.warmUp, "warm-up", false, "")
 	flags.StringVar(&i.kernels, "kernels", "", "")
 	flags.StringVar(&i.profile, "profile", "", "")
 	if _, status, ok := c.parse(flags, args, "child"); !ok {
@@ -145,6 +148,18 @@ func childCommand(c *console, args []string) int {
 }
 
 func (i *inference) run(events *json.Encoder) (err error) {
+	if i.warmUp {
+		// The first use of a process is slow: it finds its code and the model
+		// outside of memory and caches, and the processor's clock low.
+		warm := *i
+		warm.maxTokens = min(i.maxTokens, 2)
+		if _, err := warm.runOnce(events); err != nil {
+			return err
+		}
+		if err := events.Encode(event{Event: eventWarm}); err != nil {
+			return err
+		}
+	}
 	if i.profile != "" {
 		f, err := os.Create(i.profile)
 		if err != nil {
@@ -160,32 +175,37 @@ func (i *inference) run(events *json.Encoder) (err error) {
 		}()
 	}
 	for range i.repeat {
-		if err := i.runOnce(events); err != nil {
+		end, err := i.runOnce(events)
+		if err != nil {
+			return err
+		}
+		if err := events.Encode(end); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// runOnce is one repeat. Only what a user of the model would wait for is timed.
-func (i *inference) runOnce(events *json.Encoder) error {
+// runOnce is one repeat and returns the event that ends it. Only what a user of
+// the model would wait for is timed.
+func (i *inference) runOnce(events *json.Encoder) (end event, err error) {
 	ctx := context.Background()
 	if err := events.Encode(event{Event: eventLoad}); err != nil {
-		return err
+		return end, err
 	}
 	options := []bitnet.Option{bitnet.WithThreads(i.threads), bitnet.WithKernels(i.kernels), bitnet.WithoutHeadImage()}
 	start := time.Now()
 	if i.tokenizer != "" {
 		t, err := tokenizer.Open(i.tokenizer)
 		if err != nil {
-			return err
+			return end, err
 		}
 		options = append(options, bitnet.WithTokenizer(t))
 	}
 	m, err := bitnet.Open(i.model, options...)
 	took := time.Since(start)
 	if err != nil {
-		return err
+		return end, err
 	}
 	defer m.Close()
 	g := m.Config()
@@ -193,39 +213,39 @@ func (i *inference) runOnce(events *json.Encoder) error {
 		Architecture: g.Architecture, Name: g.Name, VocabularySize: g.VocabularySize, ContextLength: g.ContextLength, EmbeddingLength: g.EmbeddingLength,
 		Blocks: g.Blocks, FeedForwardLength: g.FeedForwardLength, Heads: g.Heads, KVHeads: g.KVHeads, HeadSize: g.HeadSize, TiedHead: g.TiedHead,
 	}}); err != nil {
-		return err
+		return end, err
 	}
 
 	prompt, err := i.encode(m.Tokenizer())
 	if err != nil {
-		return err
+		return end, err
 	}
 	if len(prompt) >= g.ContextLength {
-		return fmt.Errorf("a prompt of %d tokens leaves no room in the model's context of %d", len(prompt), g.ContextLength)
+		return end, fmt.Errorf("a prompt of %d tokens leaves no room in the model's context of %d", len(prompt), g.ContextLength)
 	}
 	if err := events.Encode(event{Event: eventPrompt, PromptIDs: prompt}); err != nil {
-		return err
+		return end, err
 	}
 	s, err := m.NewSession(bitnet.WithContext(min(g.ContextLength, len(prompt)+i.maxTokens)))
 	if err != nil {
-		return err
+		return end, err
 	}
 	defer s.Close()
 	rows := logitDigest{sum: sha256.New()}
-	end := event{Event: eventEnd}
+	end.Event = eventEnd
 	var generated []int
 	for next := prompt; end.StopReason == ""; {
 		start := time.Now()
 		logits, err := s.Append(ctx, next)
 		if err != nil {
-			return err
+			return end, err
 		}
 		id := largest(logits)
 		took := time.Since(start)
 		rows.add(logits)
 		generated = append(generated, id)
 		if err := events.Encode(event{Event: eventToken, Token: id, Seconds: took.Seconds()}); err != nil {
-			return err
+			return end, err
 		}
 		switch {
 		case ends(m.Tokenizer(), id):
@@ -240,9 +260,9 @@ func (i *inference) runOnce(events *json.Encoder) error {
 	end.Text = decode(m.Tokenizer(), generated)
 	end.LogitsSHA256, end.LogitRows = rows.hex(), rows.rows
 	if end.KernelCounts, err = m.KernelCounts(ctx); err != nil {
-		return err
+		return end, err
 	}
-	return events.Encode(end)
+	return end, nil
 }
 
 // encode returns the token ids of the prompt as bitnet.Session.Generate has
@@ -428,6 +448,8 @@ func (o *observation) line(line []byte) {
 			o.counts[name] += n
 		}
 		o.sequence = nil
+	case eventWarm:
+		o.phase, o.sequence = phaseLoad, nil
 	case eventFailed:
 		o.fail(e.Kind, "%s", e.Message)
 	case eventLimit:

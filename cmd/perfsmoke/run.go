@@ -138,7 +138,7 @@ func (c *console) runOptions(args []string) (o *runOptions, status int, ok bool)
 	flags.StringVar(&o.prompt, "prompt", "2+2=", "`text` to continue")
 	flags.IntVar(&o.maxTokens, "max-tokens", 4, "generate at most so many tokens, `n`")
 	flags.IntVar(&o.threads, "threads", 1, "compute with `n` threads")
-	flags.IntVar(&o.repeat, "repeat", 3, "do it all `n` times")
+	flags.IntVar(&o.repeat, "repeat", 3, "do it all `n` times, after a short warm-up that is not timed")
 	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "kill the process that runs the model after this `time`")
 	flags.StringVar(&o.receipt, "receipt", "perfsmoke.json", "write the receipt to this `file`")
 	flags.StringVar(&o.baseline, "baseline", "", "compare with the receipt in this `file`")
@@ -244,7 +244,7 @@ func (c *console) measure(ctx context.Context, o *runOptions) *receipt.Receipt {
 		return fail(receipt.FailureModelUnusable, phaseModel, "%v", err)
 	}
 	run := o.inference
-	run.model = m.path
+	run.model, run.warmUp = m.path, true
 
 	c.info("measuring the memory")
 	memory := cmp.Or(c.buffer, limits.MemoryBuffer(r.Processor.LastCacheBytes, availableMemory()))

@@ -152,6 +152,50 @@ func TestCounts(t *testing.T) {
 	}
 }
 
+// TestWarmUp sees to it that what is done before the first repeat is in no figure
+// of the receipt.
+func TestWarmUp(t *testing.T) {
+	cold := inference{model: tinyModel(t), prompt: "2+2=", maxTokens: 4, threads: 1, repeat: 3}
+	warm := cold
+	warm.warmUp = true
+	var seen [2]observation
+	var loads [2]int
+	for i, inference := range []inference{cold, warm} {
+		line := func(line []byte) {
+			if seen[i].line(line); strings.Contains(string(line), `"load"`) {
+				loads[i]++
+			}
+		}
+		if err := inference.run(json.NewEncoder(&lineWriter{line: line})); err != nil || seen[i].failure != nil {
+			t.Fatal(err, seen[i].failure)
+		}
+	}
+	if loads != [2]int{3, 4} {
+		t.Errorf("%d times without and %d with warming up", loads[0], loads[1])
+	}
+	if field := seen[0].result.differs(&seen[1].result); field != "" || !maps.Equal(seen[0].counts, seen[1].counts) || len(seen[1].repeats) != 3 {
+		t.Errorf("with warming up another %s, %v instead of %v, %d repeats", field, seen[1].counts, seen[0].counts, len(seen[1].repeats))
+	}
+
+	// However slow it is.
+	var o observation
+	for _, line := range []string{
+		`{"event":"load"}`, `{"event":"loaded","seconds":9}`, `{"event":"token","token":7,"seconds":9}`, `{"event":"token","token":8,"seconds":9}`, `{"event":"warm"}`,
+		`{"event":"load"}`, `{"event":"loaded","seconds":1}`, `{"event":"token","token":7,"seconds":2}`, `{"event":"token","token":8,"seconds":3}`, `{"event":"end"}`,
+	} {
+		o.line([]byte(line))
+	}
+	want := []receipt.Repeat{{LoadSeconds: 1, PromptSeconds: 2, TokenSeconds: []float64{3}}}
+	if diff := cmp.Diff(want, o.repeats); diff != "" || !slices.Equal(o.result.ids, []int{7, 8}) {
+		t.Errorf("ids %v, (-want +got)\n%s", o.result.ids, diff)
+	}
+
+	// A run asks for it.
+	if _, _, _, stderr := smoke(t, modelConsole(map[string]string{"BITNET_LOG": "debug"}), "--repeat", "1"); !strings.Contains(stderr, `"--warm-up=true"`) {
+		t.Errorf("no warming up in %s", stderr)
+	}
+}
+
 func TestLogLevels(t *testing.T) {
 	messages := func(level string) (starting, running, warning bool) {
 		c := modelConsole(map[string]string{"BITNET_LOG": level, "GOMAXPROCS": "1"})

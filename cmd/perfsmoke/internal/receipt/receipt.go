@@ -166,7 +166,9 @@ type Tokenizer struct {
 	SHA256 string `json:"sha256"`
 }
 
-// A Repeat is one load, one prompt and its generation, timed.
+// A Repeat is one load, one prompt and its generation, timed. The process has
+// warmed up before the first one: it has loaded the model, evaluated the prompt
+// and generated a token or two, which is in no figure but those of Usage.
 type Repeat struct {
 	LoadSeconds     float64   `json:"load_seconds"`      // opening the model
 	PromptSeconds   float64   `json:"prompt_seconds"`    // evaluating the prompt, up to the first token
