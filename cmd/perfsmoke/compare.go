@@ -321,23 +321,32 @@ var errIncomparable = errors.New("the baseline is no measure for this run")
 // slowdowns is what --gate asks: in which figures, decoding and first token,
 // the run is slower than the baseline by more than percent. Where both runs
 // have enough repeats to tell their spread, a slowdown must exceed that too.
-// The error wraps errIncomparable where the baseline is of something else.
-func slowdowns(baseline, run *receipt.Receipt, percent float64) ([]string, error) {
+// Unsure is what keeps the answer from being one to rely on. The error wraps
+// errIncomparable where the baseline is of something else.
+func slowdowns(baseline, run *receipt.Receipt, percent float64) (slower, unsure []string, err error) {
 	c := compareReceipts(baseline, run)
 	switch {
 	case c.oldFailed != nil || baseline.Status != receipt.StatusOK:
-		return nil, fmt.Errorf("%w: it is of a failed run", errIncomparable)
+		return nil, nil, fmt.Errorf("%w: it is of a failed run", errIncomparable)
 	case len(c.differences) > 0:
 		d := c.differences[0]
-		return nil, fmt.Errorf("%w: its %s is %s, not %s", errIncomparable, d[0], printable(d[1]), printable(d[2]))
+		return nil, nil, fmt.Errorf("%w: its %s is %s, not %s", errIncomparable, d[0], printable(d[1]), printable(d[2]))
 	}
-	var slower []string
+	if repeats := min(len(baseline.Repeats), len(run.Repeats)); repeats < minRepeats {
+		unsure = append(unsure, fmt.Sprintf("with fewer than %d repeats, here %d, nothing tells a slowdown from chance", minRepeats, repeats))
+	}
 	for _, f := range c.figures {
-		if f.gated && f.slowdown() > percent/100 && (f.changed || !f.judged) {
-			slower = append(slower, fmt.Sprintf("%s: %s, was %s (%.1f%% slower)", f.name, f.units.format(f.new), f.units.format(f.old), 100*f.slowdown()))
+		if !f.gated || !(f.slowdown() > percent/100) {
+			continue
+		}
+		text := fmt.Sprintf("%s: %s, was %s (%.1f%% slower)", f.name, f.units.format(f.new), f.units.format(f.old), 100*f.slowdown())
+		if f.judged && !f.changed {
+			unsure = append(unsure, text+" passes, because the repeats differ by more than that: "+f.spreads())
+		} else {
+			slower = append(slower, text)
 		}
 	}
-	return slower, nil
+	return slower, unsure, nil
 }
 
 // units are the names and sizes of units, from small to large.

@@ -128,7 +128,7 @@ func TestCompareDifferences(t *testing.T) {
 		if len(c.differences) != 1 || c.differences[0][0] != name {
 			t.Errorf("%s: differences %v", name, c.differences)
 		}
-		if _, err := slowdowns(testReceipt(), r, 1); !errors.Is(err, errIncomparable) {
+		if _, _, err := slowdowns(testReceipt(), r, 1); !errors.Is(err, errIncomparable) {
 			t.Errorf("a gate judges another %s: %v", name, err)
 		}
 		r.LogitsSHA256 = ""
@@ -146,15 +146,23 @@ func TestGate(t *testing.T) {
 		new     *receipt.Receipt
 		percent float64
 		want    []string
+		unsure  []string
 	}{
-		{"the same", steady, 0, nil},
-		{"less than allowed", decodingAt(five(9.1, 9.2, 9.3)...), 10, nil},
-		{"more than allowed", decodingAt(five(8.9, 9, 9.1)...), 10, []string{"decoding: 9.000 tokens/s, was 10.00 tokens/s (11.1% slower)"}},
-		{"within the spread", decodingAt(five(5, 8, 11)...), 10, nil},
-		{"one repeat, whose spread is unknown", decodingAt(8), 10, []string{"decoding: 8.000 tokens/s, was 10.00 tokens/s (25.0% slower)"}},
-		{"faster", decodingAt(five(19, 20, 21)...), 0, nil},
+		{"the same", steady, 0, nil, nil},
+		{"less than allowed", decodingAt(five(9.1, 9.2, 9.3)...), 10, nil, nil},
+		{"more than allowed", decodingAt(five(8.9, 9, 9.1)...), 10, []string{"decoding: 9.000 tokens/s, was 10.00 tokens/s (11.1% slower)"}, nil},
+		{"within the spread", decodingAt(five(5, 8, 11)...), 10, nil, []string{
+			"decoding: 8.000 tokens/s, was 10.00 tokens/s (25.0% slower) passes, because the repeats differ by more than that: 2.0%, 75.0%",
+		}},
+		{"one repeat, whose spread is unknown", decodingAt(8), 10, []string{"decoding: 8.000 tokens/s, was 10.00 tokens/s (25.0% slower)"}, []string{
+			"with fewer than 5 repeats, here 1, nothing tells a slowdown from chance",
+		}},
+		{"faster", decodingAt(five(19, 20, 21)...), 0, nil, nil},
 	} {
-		got, err := slowdowns(steady, test.new, test.percent)
+		got, unsure, err := slowdowns(steady, test.new, test.percent)
+		if diff := cmp.Diff(test.unsure, unsure); diff != "" {
+			t.Errorf("%s: unsure (-want +got)\n%s", test.name, diff)
+		}
 		if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
 			t.Errorf("%s: %v, (-want +got)\n%s", test.name, err, diff)
 		}
@@ -169,14 +177,14 @@ func TestGate(t *testing.T) {
 	}
 	r.Timings.LoadSeconds *= 10
 	r.Timings.PromptSeconds *= 2
-	got, err := slowdowns(testReceipt(), r, 50)
+	got, _, err := slowdowns(testReceipt(), r, 50)
 	if want := []string{"first token: 400.0 ms, was 200.0 ms (100.0% slower)"}; !cmp.Equal(got, want) || err != nil {
 		t.Errorf("slower first token: %q, %v", got, err)
 	}
 
 	failed := receipt.New(testTime)
 	failed.Failure = &receipt.Failure{Kind: receipt.FailureCrashed}
-	if _, err := slowdowns(failed, testReceipt(), 5); !errors.Is(err, errIncomparable) {
+	if _, _, err := slowdowns(failed, testReceipt(), 5); !errors.Is(err, errIncomparable) {
 		t.Errorf("a failed baseline: %v", err)
 	}
 }

@@ -17,9 +17,6 @@ import (
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
 )
 
-// syntheticSeed is the seed of the synthetic models that are run.
-const syntheticSeed = 1
-
 // A modelFile is a file whose contents are known.
 type modelFile struct {
 	path      string
@@ -30,7 +27,7 @@ type modelFile struct {
 
 // defaultModel returns the model that is run where none is named.
 func (c *console) defaultModel(ctx context.Context) (modelFile, error) {
-	return c.syntheticModel(ctx, receipt.Synthetic{Shape: "tiny", Seed: syntheticSeed})
+	return c.syntheticModel(ctx, receipt.Synthetic{Shape: "tiny", Seed: receipt.SyntheticSeed})
 }
 
 // namedModel returns the model in a file.
@@ -51,7 +48,7 @@ func (c *console) syntheticModel(ctx context.Context, s receipt.Synthetic) (mode
 	if err != nil {
 		return modelFile{}, fmt.Errorf("there is no cache folder to make a model in: %w", err)
 	}
-	path := filepath.Join(folder, fmt.Sprintf("synthetic-%s-seed%d-v%d.gguf", s.Shape, s.Seed, synthetic.Version))
+	path := filepath.Join(folder, s.File())
 	if recorded, err := os.ReadFile(path + ".sha256"); err == nil {
 		m, err := namedModel(ctx, path)
 		if err == nil && m.sha256 == strings.TrimSpace(string(recorded)) {

@@ -115,9 +115,15 @@ func (c *console) gate(o *runOptions, baseline, r *receipt.Receipt) int {
 	if r.Status != receipt.StatusOK {
 		return c.fail("--gate: a run that failed passes no gate")
 	}
-	slower, err := slowdowns(baseline, r, o.gate)
+	slower, unsure, err := slowdowns(baseline, r, o.gate)
 	if err != nil {
 		return c.usageError("--gate: %v", err)
+	}
+	g := c.gitHub()
+	for _, u := range unsure {
+		text := fmt.Sprintf("--gate %v: %s", o.gate, u)
+		g.Warning("perf smoke: " + text)
+		c.warn("%s", text)
 	}
 	for _, s := range slower {
 		c.fail("--gate %v: %s", o.gate, s)
@@ -319,7 +325,7 @@ func (c *console) findModel(ctx context.Context, o *runOptions) (modelFile, erro
 	case o.model != "":
 		return namedModel(ctx, o.model)
 	case o.synthetic != "":
-		return c.syntheticModel(ctx, receipt.Synthetic{Shape: o.synthetic, Seed: syntheticSeed})
+		return c.syntheticModel(ctx, receipt.Synthetic{Shape: o.synthetic, Seed: receipt.SyntheticSeed})
 	}
 	return c.defaultModel(ctx)
 }

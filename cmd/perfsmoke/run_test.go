@@ -452,6 +452,10 @@ func TestRunGate(t *testing.T) {
 		if status != c.status {
 			t.Errorf("%s: status %d, want %d, errors %s", c.name, status, c.status, stderr)
 		}
+		judged := c.name == "slower" || c.name == "faster"
+		if strings.Contains(stderr, "fewer than 5 repeats") != judged {
+			t.Errorf("%s: of one repeat it is said: %s", c.name, stderr)
+		}
 	}
 }
 

@@ -55,13 +55,16 @@ func TestReplay(t *testing.T) {
 func TestReplayFindsForgeries(t *testing.T) {
 	for field, forge := range map[string]func(r *receipt.Receipt){
 		"generated_ids": func(r *receipt.Receipt) { r.GeneratedIDs[3]++ },
-		"logits_sha256": func(r *receipt.Receipt) { r.LogitsSHA256 = strings.Repeat("0", 64) },
+		"logits_sha256": func(r *receipt.Receipt) { r.LogitsSHA256 = strings.Repeat("01", 32) },
 		"text":          func(r *receipt.Receipt) { r.Text = "4" },
 		"prompt":        func(r *receipt.Receipt) { r.Prompt = "2+3=" },
 		"ids":           func(r *receipt.Receipt) { r.PromptIDs[1]++ },
-		"model.sha256":  func(r *receipt.Receipt) { r.Model.Synthetic.Seed = 2 },
-		"model.bytes":   func(r *receipt.Receipt) { r.Model.Bytes += 32 },
-		"stop_reason":   func(r *receipt.Receipt) { r.StopReason = "end_token" },
+		"model.sha256": func(r *receipt.Receipt) {
+			r.Model.SHA256 = strings.Repeat("0", 64)
+			r.Tokenizer.SHA256 = r.Model.SHA256
+		},
+		"model.bytes": func(r *receipt.Receipt) { r.Model.Bytes += 32 },
+		"stop_reason": func(r *receipt.Receipt) { r.StopReason = "end_token" },
 	} {
 		r, err := receipt.Read(positiveExample)
 		if err != nil {

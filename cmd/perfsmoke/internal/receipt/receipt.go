@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/gobitnet/gobitnet/bitnet/synthetic"
 )
 
 // SchemaVersion is the version of the format that this package writes and reads.
@@ -142,6 +144,14 @@ type Model struct {
 type Synthetic struct {
 	Shape string `json:"shape"`
 	Seed  uint64 `json:"seed"`
+}
+
+// SyntheticSeed is the seed of the synthetic models that are run.
+const SyntheticSeed = 1
+
+// File returns the name of the model's file.
+func (s Synthetic) File() string {
+	return fmt.Sprintf("synthetic-%s-seed%d-v%d.gguf", s.Shape, s.Seed, synthetic.Version)
 }
 
 // Config is bitnet.Config, as far as it decides what a run computes and reads.

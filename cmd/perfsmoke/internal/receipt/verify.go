@@ -1,6 +1,8 @@
 package receipt
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"math"
@@ -304,6 +306,11 @@ func (c *checker) model() {
 			c.fail("model.synthetic.shape", "%.40q does not exist", s.Shape)
 			return
 		}
+		if s.Seed != SyntheticSeed {
+			c.fail("model.synthetic.seed", "is %d, not %d, which all synthetic models of this program are made with", s.Seed, SyntheticSeed)
+		} else if m.File != s.File() {
+			c.fail("model.file", "is not that of the synthetic model, %s", s.File())
+		}
 		want := Config{
 			Architecture: "bitnet-b1.58", Name: "synthetic-" + shape.Name, VocabularySize: shape.Vocabulary, ContextLength: shape.Context,
 			EmbeddingLength: shape.Embedding, Blocks: shape.Blocks, FeedForwardLength: shape.FeedForward, Heads: shape.Heads,
@@ -369,6 +376,12 @@ func (c *checker) tokens() {
 		c.fail("stop_reason", "%.40q is none that a run ends with", r.StopReason)
 	}
 	c.sum("logits_sha256", r.LogitsSHA256)
+	switch nothing := sha256.Sum256(nil); r.LogitsSHA256 {
+	case strings.Repeat("0", 64):
+		c.fail("logits_sha256", "is nothing but zeros")
+	case hex.EncodeToString(nothing[:]):
+		c.fail("logits_sha256", "is the sum of nothing")
+	}
 	if r.LogitRows != r.TokensGenerated {
 		c.fail("logit_rows", "%d is not tokens_generated, %d", r.LogitRows, r.TokensGenerated)
 	}

@@ -147,6 +147,8 @@ var forgeries = []struct {
 	{"model.sha256", "capitals", func(r *Receipt) { r.Model.SHA256 = strings.ToUpper(r.Model.SHA256) }},
 	{"tokenizer.sha256", "other model", func(r *Receipt) { r.Model.SHA256 = strings.Repeat("0", 64) }},
 	{"model.synthetic.shape", "unknown", func(r *Receipt) { r.Model.Synthetic.Shape = "1b" }},
+	{"model.synthetic.seed", "", func(r *Receipt) { r.Model.Synthetic.Seed = 2 }},
+	{"model.file", "not the synthetic one", func(r *Receipt) { r.Model.File, r.Tokenizer.File = "ggml-model-i2_s.gguf", "ggml-model-i2_s.gguf" }},
 	{"model.synthetic.shape", "other", func(r *Receipt) { r.Model.Synthetic.Shape = "2b4t" }},
 	{"model.config.architecture", "", func(r *Receipt) { r.Model.Config.Architecture = "llama" }},
 	{"model.config.name", "", func(r *Receipt) { r.Model.Config.Name = strings.Repeat("n", 1<<20+1) }},
@@ -183,6 +185,10 @@ var forgeries = []struct {
 	{"stop_reason", "other", func(r *Receipt) { r.StopReason = "bored" }},
 	{"stop_reason", "error", func(r *Receipt) { r.StopReason = "error" }},
 	{"stop_reason", "context", func(r *Receipt) { r.StopReason = "context" }},
+	{"logits_sha256", "zeros", func(r *Receipt) { r.LogitsSHA256 = strings.Repeat("0", 64) }},
+	{"logits_sha256", "of nothing", func(r *Receipt) {
+		r.LogitsSHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	}},
 	{"logits_sha256", "", func(r *Receipt) { r.LogitsSHA256 = "none" }},
 	{"logit_rows", "", func(r *Receipt) { r.LogitRows-- }},
 
@@ -370,7 +376,7 @@ func TestEveryFieldIsGuarded(t *testing.T) {
 // others, and results, which running it again tells.
 func TestWhatOnlyChecksumsGuard(t *testing.T) {
 	free := []string{
-		"environment.commit", "environment.go_version", "environment.module_version", "environment.os", "environment.variables", "model.synthetic.seed",
+		"environment.commit", "environment.go_version", "environment.module_version", "environment.os", "environment.variables",
 		"processor.name", "processor.last_cache_bytes", "processor.logical_cores", "prompt", "text", "usage.",
 		"prompt_ids", "generated_ids", "model.bytes", "limits.memory_buffer_bytes",
 		"limits.memory_passes", "limits.working_set_passes", // all but the best
