@@ -134,10 +134,10 @@ func childCommand(c *console, args []string) int {
 	if err := i.run(events); err != nil {
 		kind := receipt.FailureRun
 		switch {
-		case errors.Is(err, fs.ErrNotExist):
+		case modelMissing(err):
 			kind = receipt.FailureModelMissing
 		case errors.Is(err, gguf.ErrFormat), errors.Is(err, gguf.ErrMissing), errors.Is(err, gguf.ErrType), errors.Is(err, bitnet.ErrModel),
-			errors.Is(err, bitnet.ErrNotFinite), errors.Is(err, tokenizer.ErrVocabulary), errors.Is(err, fs.ErrPermission):
+			errors.Is(err, bitnet.ErrNotFinite), errors.Is(err, tokenizer.ErrVocabulary), errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 			kind = receipt.FailureModelUnusable
 		}
 		events.Encode(event{Event: eventFailed, Kind: kind, Message: err.Error()})
@@ -193,12 +193,14 @@ func (i *inference) runOnce(events *json.Encoder) (end event, err error) {
 	if err := events.Encode(event{Event: eventLoad}); err != nil {
 		return end, err
 	}
+	// The image spares greedy generation most logits; the receipt's digest is over
+	// all of them, so it would only take time and memory.
 	options := []bitnet.Option{bitnet.WithThreads(i.threads), bitnet.WithKernels(i.kernels), bitnet.WithoutHeadImage()}
 	start := time.Now()
 	if i.tokenizer != "" {
 		t, err := tokenizer.Open(i.tokenizer)
 		if err != nil {
-			return end, err
+			return end, tokenizerError{err}
 		}
 		options = append(options, bitnet.WithTokenizer(t))
 	}

@@ -65,7 +65,7 @@ func receiptMarkdown(r, baseline *receipt.Receipt) string {
 			fmt.Fprintf(&b, "%s in phase %s: %s\n\n", markdownCode(r.Failure.Kind), markdownCode(r.Failure.Phase), markdownCode(r.Failure.Message))
 		}
 	} else {
-		fmt.Fprintf(&b, "### Perf smoke: %s\n\n", tokenRates.format(r.TokensPerSecond))
+		fmt.Fprintf(&b, "### Perf smoke: %s\n\n", speedText(r))
 	}
 	if baseline != nil {
 		fmt.Fprintf(&b, "Old is the baseline, %s of %s.\n", markdownCode(cmp.Or(shortHash(baseline.Environment.Commit), "an unknown commit")), markdownCode(baseline.Timestamp))

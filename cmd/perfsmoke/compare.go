@@ -260,9 +260,9 @@ func (c comparison) warnings() []string {
 
 func (c comparison) print(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for which, failure := range map[string]*receipt.Failure{"old": c.oldFailed, "new": c.newFail} {
+	for i, failure := range []*receipt.Failure{c.oldFailed, c.newFail} {
 		if failure != nil {
-			fmt.Fprintf(table, "the %s run failed: %s\n", which, printable(failure.Message))
+			fmt.Fprintf(table, "the %s run failed: %s\n", []string{"old", "new"}[i], printable(failure.Message))
 		}
 	}
 	if len(c.figures) > 0 {

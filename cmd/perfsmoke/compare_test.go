@@ -219,6 +219,15 @@ func TestCompareCommand(t *testing.T) {
 		t.Errorf("a receipt that does not exist: status %d", status)
 	}
 
+	var both strings.Builder
+	one, other := &receipt.Failure{Message: "one"}, &receipt.Failure{Message: "other"}
+	for range 20 { // a map's order would give itself away
+		both.Reset()
+		if err := (comparison{oldFailed: one, newFail: other}).print(&both); err != nil || both.String() != "the old run failed: one\nthe new run failed: other\n" {
+			t.Fatalf("%v, printed %q", err, both.String())
+		}
+	}
+
 	failed := receipt.New(testTime)
 	failed.Failure = &receipt.Failure{Kind: receipt.FailureKilled, Phase: "decode", Message: "signal: killed"}
 	stdout.Reset()

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -119,6 +120,18 @@ func (c *console) usageError(format string, args ...any) int {
 func (c *console) fail(format string, args ...any) int {
 	fmt.Fprintf(c.stderr, "perfsmoke: %s\n", printable(fmt.Sprintf(format, args...)))
 	return exitFailed
+}
+
+// givenEmpty returns the first of the named flags that was given as nothing, as
+// by a variable of a script that is not set, and "" where none was.
+func givenEmpty(flags *flag.FlagSet, names ...string) string {
+	empty := ""
+	flags.Visit(func(f *flag.Flag) {
+		if empty == "" && f.Value.String() == "" && slices.Contains(names, f.Name) {
+			empty = f.Name
+		}
+	})
+	return empty
 }
 
 // newFlags returns an empty flag set for a command; its errors are reported by

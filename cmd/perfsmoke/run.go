@@ -25,7 +25,9 @@ import (
 	"github.com/gobitnet/gobitnet/quant"
 )
 
-const runSynopsis = "[run] [flags]"
+const runSynopsis = "[run] [flags]\n" +
+	"Every logit of every token is computed, since the receipt's digest is over all of them, " +
+	"which is slower than greedy generation with the 8-bit image of the head."
 
 // runOptions is what the run command is asked for.
 type runOptions struct {
@@ -87,7 +89,7 @@ func runCommand(c *console, args []string) int {
 	// reason to fail.
 	took := fmt.Sprintf("perf smoke took %s", durations.format(time.Since(began).Seconds()))
 	if !failed {
-		took += ", " + tokenRates.format(r.TokensPerSecond)
+		took += ", " + speedText(r)
 	}
 	g.Notice(took)
 	err = errors.Join(err, g.Summary(receiptMarkdown(r, baseline)), g.Output("receipt", o.receipt), g.Output("status", r.Status),
@@ -159,7 +161,10 @@ func (c *console) runOptions(args []string) (o *runOptions, status int, ok bool)
 	wrong := func(format string, args ...any) (*runOptions, int, bool) {
 		return nil, c.usageError(format, args...), false
 	}
+	empty := givenEmpty(flags, "model", "tokenizer", "synthetic")
 	switch {
+	case empty != "":
+		return wrong("--%s is given, but empty", empty)
 	case len(rest) > 0:
 		return wrong("run takes no argument %q", rest[0])
 	case o.model != "" && o.synthetic != "":
@@ -236,7 +241,9 @@ func (c *console) measure(ctx context.Context, o *runOptions) *receipt.Receipt {
 	r.Model.Bytes, r.Model.SHA256, r.Model.Synthetic = m.bytes, m.sha256, m.synthetic
 	if err == nil && o.tokenizer != "" {
 		r.Tokenizer = receipt.Tokenizer{Source: receipt.TokenizerFile, File: fileName(o.tokenizer)}
-		r.Tokenizer.SHA256, _, err = hashFile(ctx, o.tokenizer)
+		if r.Tokenizer.SHA256, _, err = hashFile(ctx, o.tokenizer); err != nil {
+			err = tokenizerError{err}
+		}
 	} else {
 		r.Tokenizer = receipt.Tokenizer{Source: receipt.TokenizerOfModel, File: r.Model.File, SHA256: m.sha256}
 	}
@@ -244,7 +251,7 @@ func (c *console) measure(ctx context.Context, o *runOptions) *receipt.Receipt {
 		if cause := stopped(ctx); cause != nil {
 			return fail(cause.Kind, phaseModel, "%s", cause.Message)
 		}
-		if errors.Is(err, fs.ErrNotExist) {
+		if modelMissing(err) {
 			return fail(receipt.FailureModelMissing, phaseModel, "%v", err)
 		}
 		return fail(receipt.FailureModelUnusable, phaseModel, "%v", err)
@@ -304,6 +311,18 @@ func (c *console) measure(ctx context.Context, o *runOptions) *receipt.Receipt {
 	}
 	r.Status, r.ComputePath = receipt.StatusOK, receipt.ComputeReal
 	return r
+}
+
+// A tokenizerError is about the file of the tokenizer.
+type tokenizerError struct{ error }
+
+func (e tokenizerError) Error() string { return "tokenizer: " + e.error.Error() }
+func (e tokenizerError) Unwrap() error { return e.error }
+
+// modelMissing reports whether err is that there is no file of the model.
+func modelMissing(err error) bool {
+	var ofTokenizer tokenizerError
+	return errors.Is(err, fs.ErrNotExist) && !errors.As(err, &ofTokenizer)
 }
 
 // fileName returns a path's last element as it can be written down.
@@ -377,6 +396,15 @@ func phaseText(phase string) string {
 	return "running"
 }
 
+// speedText is the figure that says most about a run: its rate, or, where there
+// was but one token and hence none, the time that it took.
+func speedText(r *receipt.Receipt) string {
+	if r.TokensGenerated > 1 {
+		return tokenRates.format(r.TokensPerSecond)
+	}
+	return "first token after " + durations.format(r.Timings.PromptSeconds)
+}
+
 // printReceipt shows what a person wants to know.
 func printReceipt(w io.Writer, r *receipt.Receipt) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -410,7 +438,11 @@ func printReceipt(w io.Writer, r *receipt.Receipt) error {
 			row("decoding", "%s", tokenRates.format(r.TokensPerSecond))
 		}
 		row("read per token", "%s", sizes.format(r.BytesPerToken))
-		row("memory bandwidth", "%s, of which decoding takes %s", byteRates.format(r.Limits.MemoryBytesPerSecond), shares.format(r.BandwidthShare))
+		bandwidth := byteRates.format(r.Limits.MemoryBytesPerSecond)
+		if r.TokensGenerated > 1 {
+			bandwidth += ", of which decoding takes " + shares.format(r.BandwidthShare)
+		}
+		row("memory bandwidth", "%s", bandwidth)
 		if r.Cached() {
 			row("with caches", "%s for as much as a token reads, which they may hold", byteRates.format(r.Limits.WorkingSetBytesPerSecond))
 		}

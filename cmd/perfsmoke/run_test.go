@@ -212,8 +212,15 @@ func TestLogLevels(t *testing.T) {
 }
 
 func TestOneToken(t *testing.T) {
-	r, _, _, _ := smoke(t, modelConsole(nil), "--max-tokens", "1")
+	r, _, out, _ := smoke(t, modelConsole(map[string]string{"GITHUB_ACTIONS": "true"}), "--max-tokens", "1")
 	wantGood(t, r)
+	_, verified, _ := run(t, modelConsole(nil), "verify", writeReceipt(t, r))
+	for _, text := range []string{out, verified, comment(r, nil)} {
+		want := "first token after " + durations.format(r.Timings.PromptSeconds)
+		if !strings.Contains(text, want) || strings.Contains(text, "0.000 tokens") {
+			t.Errorf("no %q, or a rate, in\n%s", want, text)
+		}
+	}
 	if len(r.Repeats[0].TokenSeconds) != 0 || r.TokensPerSecond != 0 || r.LogitRows != 1 {
 		t.Errorf("%+v", r)
 	}
@@ -308,8 +315,8 @@ func TestFailures(t *testing.T) {
 		"empty model":       {args: []string{"--model", file("empty.gguf", nil)}, kind: receipt.FailureModelUnusable},
 		"other model":       {args: []string{"--model", file("other.gguf", []byte(wide))}, kind: receipt.FailureModelUnusable, message: "other-llama"},
 		"damaged model":     {args: []string{"--model", file("damaged.gguf", broken)}, kind: receipt.FailureModelUnusable},
-		"missing tokenizer": {args: []string{"--tokenizer", filepath.Join(dir, "no-tokenizer.json")}, kind: receipt.FailureModelMissing},
-		"broken tokenizer":  {args: []string{"--tokenizer", file("tokenizer.json", []byte("{}"))}, kind: receipt.FailureModelUnusable},
+		"missing tokenizer": {args: []string{"--tokenizer", filepath.Join(dir, "no-tokenizer.json")}, kind: receipt.FailureModelUnusable, message: "tokenizer: "},
+		"broken tokenizer":  {args: []string{"--tokenizer", file("tokenizer.json", []byte("{}"))}, kind: receipt.FailureModelUnusable, message: "tokenizer: "},
 		"profile":           {args: []string{"--profile", filepath.Join(dir, "missing", "profile")}, kind: receipt.FailureRun, message: "profile"},
 		"crash":             {as: asCrashed, kind: receipt.FailureCrashed, message: "SIGILL: illegal instruction", known: 1},
 		"killed":            {as: asKilled, kind: receipt.FailureKilled, message: "killed", known: 1, unix: true},

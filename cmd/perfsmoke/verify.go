@@ -27,7 +27,10 @@ func verifyCommand(c *console, args []string) int {
 	if !ok {
 		return status
 	}
+	empty := givenEmpty(flags, "model", "tokenizer")
 	switch {
+	case empty != "":
+		return c.usageError("--%s is given, but empty", empty)
 	case len(rest) != 1:
 		return c.usageError("verify takes one receipt: perfsmoke %s", verifySynopsis)
 	case !*replay && (*model != "" || *tokenizer != ""):
@@ -60,7 +63,7 @@ func verifyCommand(c *console, args []string) int {
 		return exitFailed
 	}
 	if !*replay {
-		fmt.Fprintf(c.stdout, "%s is consistent: %s, %s\n", printable(path), printable(r.Model.File), tokenRates.format(r.TokensPerSecond))
+		fmt.Fprintf(c.stdout, "%s is consistent: %s, %s\n", printable(path), printable(r.Model.File), speedText(r))
 		return exitOK
 	}
 

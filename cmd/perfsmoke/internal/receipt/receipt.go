@@ -41,7 +41,7 @@ const (
 
 // Values of Failure.Kind.
 const (
-	FailureModelMissing  = "model_missing"  // there is no such file
+	FailureModelMissing  = "model_missing"  // there is no file of the model
 	FailureModelUnusable = "model_unusable" // the model or tokenizer cannot be read, made or run
 	FailureRun           = "run_failed"     // the run gave up with an error of another kind
 	FailureCrashed       = "crashed"        // the process ended by itself without a result
