@@ -530,6 +530,13 @@ func TestImageForSingleTokens(t *testing.T) {
 	if m.image == nil {
 		t.Error("the second token did not make the image")
 	}
+	appended := tinyModel(t)
+	s = newSession(t, appended)
+	mustAppend(t, s, 1, 2, 3) // these logits serve the first token
+	mustGenerate(t, s, "", GenerateOptions{MaxTokens: 2})
+	if appended.image == nil {
+		t.Error("the second token after Append did not make the image")
+	}
 	other := tinyModel(t)
 	mustGenerate(t, newSession(t, other), "abc", GenerateOptions{MaxTokens: 3, Temperature: 1, TopK: 1 << 40})
 	if other.image != nil {

@@ -32,7 +32,7 @@ type Model struct {
 
 	useImage    bool
 	image       *engine.Image       // made when first needed; used like workspace
-	served      bool                // a first token has been chosen: from now on the image may be made
+	served      bool                // logits have been computed: from now on the image may be made
 	releaseHead func(rows []uint16) // giveBackHead, as a value
 
 	closing sync.Once

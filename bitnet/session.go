@@ -226,17 +226,18 @@ func (s *Session) allLogits(ctx context.Context, release func([]uint16)) ([]floa
 		s.logits = make([]float32, m.config.VocabularySize)
 	}
 	m.engine.Head(s.logits, m.weights.head, s.hidden, release)
+	m.served = true
 	s.logitsValid = true
 	return s.logits, nil
 }
 
 // largestLogits returns the tokens that may have one of the k largest logits,
 // by ascending id, and these logits. ok is false where all logits are to be
-// computed: because only that will do, or because this is the model's first token,
-// which does not wait for the image of the head to be made.
+// computed: because only that will do, or because these are the model's first logits,
+// which do not wait for the image of the head to be made.
 func (s *Session) largestLogits(ctx context.Context, k int) (ids []int, logits []float32, ok bool, err error) {
 	m := s.model
-	if s.logitsValid || !m.useImage {
+	if s.logitsValid {
 		return nil, nil, false, nil
 	}
 	if err := m.acquire(ctx); err != nil {
@@ -244,7 +245,6 @@ func (s *Session) largestLogits(ctx context.Context, k int) (ids []int, logits [
 	}
 	defer m.engine.Pool.Release()
 	if !m.served {
-		m.served = true
 		return nil, nil, false, nil
 	}
 	if m.image == nil {
