@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"os"
 	"path/filepath"
 
 	"github.com/gobitnet/gobitnet/bitnet"
@@ -23,6 +24,21 @@ func ExampleOpen() {
 	c := m.Config()
 	fmt.Println(c.Architecture, c.VocabularySize, "tokens,", c.Blocks, "blocks of width", c.EmbeddingLength)
 	// Output: bitnet-b1.58 4096 tokens, 4 blocks of width 256
+}
+
+// The bytes may as well be a []byte variable that go:embed fills.
+func ExampleOpenBytes() {
+	data, err := os.ReadFile(modelPath)
+	if err != nil {
+		log.Fatal(err)
+	}
+	m, err := bitnet.OpenBytes(data)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	fmt.Println(m.Config().ContextLength, "tokens of context")
+	// Output: 512 tokens of context
 }
 
 func ExampleOpen_errors() {

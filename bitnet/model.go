@@ -39,7 +39,7 @@ type Model struct {
 	closed  atomic.Bool
 }
 
-// An Option changes how [Open] opens a model.
+// An Option changes how [Open] and [OpenBytes] open a model.
 type Option func(*openOptions)
 
 type openOptions struct {
@@ -94,6 +94,21 @@ func Open(path string, opts ...Option) (*Model, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// OpenBytes is [Open] for a GGUF file that lies in memory, such as one that
+// go:embed has put into the program. Weights are used where they lie: data must
+// not change while the model is open, and any number of models may share it. The
+// model writes nothing to it, and Close leaves it alone.
+//
+// Where data begins at an odd address, or the platform is a big-endian one, the
+// float16 tables are copied.
+func OpenBytes(data []byte, opts ...Option) (*Model, error) {
+	f, err := gguf.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("bitnet: %w", err)
+	}
+	return newModel(f, opts)
 }
 
 func newModel(f *gguf.File, opts []Option) (*Model, error) {
