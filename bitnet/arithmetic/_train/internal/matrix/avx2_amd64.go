@@ -1,0 +1,38 @@
+//go:build !purego
+
+package matrix
+
+var avx2 = kernels{
+	name:      "avx2",
+	rows:      6,
+	columns:   16,
+	tile:      tileAVX2,
+	dot:       dotAVX2,
+	addScaled: addScaledAVX2,
+}
+
+func tileAVX2(c []float32, cStride int, a []float32, aAlong, aInner int, b []float32, inner int, resume bool) {
+	checkTile(6, 16, c, cStride, a, aAlong, aInner, b, inner)
+	tile6x16(&c[0], cStride, &a[0], aAlong, aInner, &b[0], inner, resume)
+}
+
+func dotAVX2(sum *[lanes]float32, a, b []float32) {
+	b = b[:len(a)]
+	dotLanes(sum, &a[0], &b[0], len(a)/lanes)
+}
+
+func addScaledAVX2(y []float32, s float32, x []float32) {
+	x = x[:len(y)]
+	addScaledLanes(&y[0], s, &x[0], len(y)/lanes)
+}
+
+//go:noescape
+func tile6x16(c *float32, cStride int, a *float32, aAlong, aInner int, b *float32, inner int, resume bool)
+
+// dotLanes adds the products of groups·lanes numbers to the partial sums.
+//
+//go:noescape
+func dotLanes(sum *[lanes]float32, a, b *float32, groups int)
+
+//go:noescape
+func addScaledLanes(y *float32, s float32, x *float32, groups int)

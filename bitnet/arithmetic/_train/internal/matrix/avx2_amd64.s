@@ -1,0 +1,146 @@
+//go:build !purego
+
+#include "textflag.h"
+
+// ROW adds one number of a times sixteen of b to one row of the tile.
+#define ROW(number, copies, left, right) \
+	VBROADCASTSS number, copies       \
+	VFMADD231PS  Y12, copies, left    \
+	VFMADD231PS  Y13, copies, right
+
+// STEP does one step of the inner dimension: AX and R8 point to rows 0 and 4 of
+// a, whose rows are BX bytes apart (CX holds 3·BX), R10 to the row of b.
+#define STEP(offset, offsetRight) \
+	VMOVUPS offset(R10), Y12           \
+	VMOVUPS offsetRight(R10), Y13      \
+	ROW((AX), Y14, Y0, Y1)             \
+	ROW((AX)(BX*1), Y15, Y2, Y3)       \
+	ROW((AX)(BX*2), Y14, Y4, Y5)       \
+	ROW((AX)(CX*1), Y15, Y6, Y7)       \
+	ROW((R8), Y14, Y8, Y9)             \
+	ROW((R8)(BX*1), Y15, Y10, Y11)     \
+	ADDQ DX, AX                        \
+	ADDQ DX, R8
+
+#define LOAD_ROW(left, right) \
+	VMOVUPS (R9), left    \
+	VMOVUPS 32(R9), right \
+	ADDQ    SI, R9
+
+#define STORE_ROW(left, right) \
+	VMOVUPS left, (DI)    \
+	VMOVUPS right, 32(DI) \
+	ADDQ    SI, DI
+
+// func tile6x16(c *float32, cStride int, a *float32, aAlong, aInner int, b *float32, inner int, resume bool)
+TEXT ·tile6x16(SB), NOSPLIT, $0-57
+	MOVQ    c+0(FP), DI
+	MOVQ    cStride+8(FP), SI
+	MOVQ    a+16(FP), AX
+	MOVQ    aAlong+24(FP), BX
+	MOVQ    aInner+32(FP), DX
+	MOVQ    b+40(FP), R10
+	MOVQ    inner+48(FP), R11
+	MOVBLZX resume+56(FP), R12
+	SHLQ    $2, SI
+	SHLQ    $2, BX
+	SHLQ    $2, DX
+	LEAQ    (BX)(BX*2), CX
+	LEAQ    (AX)(BX*4), R8
+
+	TESTL R12, R12
+	JZ    zero
+	MOVQ  DI, R9
+	LOAD_ROW(Y0, Y1)
+	LOAD_ROW(Y2, Y3)
+	LOAD_ROW(Y4, Y5)
+	LOAD_ROW(Y6, Y7)
+	LOAD_ROW(Y8, Y9)
+	LOAD_ROW(Y10, Y11)
+	JMP   odd
+
+zero:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+odd:
+	TESTQ $1, R11
+	JZ    even
+	STEP(0, 32)
+	ADDQ  $64, R10
+
+even:
+	SHRQ $1, R11
+	JZ   store
+
+loop:
+	STEP(0, 32)
+	STEP(64, 96)
+	ADDQ $128, R10
+	DECQ R11
+	JNZ  loop
+
+store:
+	STORE_ROW(Y0, Y1)
+	STORE_ROW(Y2, Y3)
+	STORE_ROW(Y4, Y5)
+	STORE_ROW(Y6, Y7)
+	STORE_ROW(Y8, Y9)
+	STORE_ROW(Y10, Y11)
+	VZEROUPPER
+	RET
+
+// func dotLanes(sum *[16]float32, a, b *float32, groups int)
+TEXT ·dotLanes(SB), NOSPLIT, $0-32
+	MOVQ    sum+0(FP), DI
+	MOVQ    a+8(FP), AX
+	MOVQ    b+16(FP), BX
+	MOVQ    groups+24(FP), CX
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+
+dot:
+	VMOVUPS     (AX), Y2
+	VMOVUPS     32(AX), Y3
+	VFMADD231PS (BX), Y2, Y0
+	VFMADD231PS 32(BX), Y3, Y1
+	ADDQ        $64, AX
+	ADDQ        $64, BX
+	DECQ        CX
+	JNZ         dot
+
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VZEROUPPER
+	RET
+
+// func addScaledLanes(y *float32, s float32, x *float32, groups int)
+TEXT ·addScaledLanes(SB), NOSPLIT, $0-32
+	MOVQ         y+0(FP), DI
+	VBROADCASTSS s+8(FP), Y0
+	MOVQ         x+16(FP), AX
+	MOVQ         groups+24(FP), CX
+
+add:
+	VMOVUPS     (DI), Y1
+	VMOVUPS     32(DI), Y2
+	VFMADD231PS (AX), Y0, Y1
+	VFMADD231PS 32(AX), Y0, Y2
+	VMOVUPS     Y1, (DI)
+	VMOVUPS     Y2, 32(DI)
+	ADDQ        $64, AX
+	ADDQ        $64, DI
+	DECQ        CX
+	JNZ         add
+	VZEROUPPER
+	RET

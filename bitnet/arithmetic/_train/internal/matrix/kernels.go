@@ -1,0 +1,36 @@
+package matrix
+
+// kernels are the innermost loops in one set of instructions.
+type kernels struct {
+	name string
+
+	// rows×columns is the size of a tile.
+	rows, columns int
+
+	// tile computes one tile of a product: c[i·cStride+j], for i < rows and
+	// j < columns, is the chain over k < inner of
+	// a[i·aAlong+k·aInner]·b[k·columns+j], starting from +0, or, with resume,
+	// from what c holds.
+	tile func(c []float32, cStride int, a []float32, aAlong, aInner int, b []float32, inner int, resume bool)
+
+	// dot adds to the partial sums of Dot, and addScaled is AddScaled, both
+	// for lengths that are equal and a multiple of lanes, not 0.
+	dot       func(sum *[lanes]float32, a, b []float32)
+	addScaled func(y []float32, s float32, x []float32)
+}
+
+// implementations are what this processor can run, fastest first.
+var implementations = append(processorKernels(), &generic)
+
+var fastest = implementations[0]
+
+// checkTile panics where a tile does not lie inside its slices, so that the
+// assembly never leaves them.
+func checkTile(rows, columns int, c []float32, cStride int, a []float32, aAlong, aInner int, b []float32, inner int) {
+	if inner <= 0 || cStride < columns || aAlong < 1 || aInner < 1 {
+		panic("matrix: not a tile")
+	}
+	_ = c[(rows-1)*cStride+columns-1]
+	_ = a[(rows-1)*aAlong+(inner-1)*aInner]
+	_ = b[inner*columns-1]
+}
