@@ -6,14 +6,35 @@ var avx2 = kernels{
 	name:      "avx2",
 	rows:      6,
 	columns:   16,
+	narrowest: 16,
 	tile:      tileAVX2,
+	spread:    spreadAVX2,
 	dot:       dotAVX2,
 	addScaled: addScaledAVX2,
 }
 
-func tileAVX2(c []float32, cStride int, a []float32, aAlong, aInner int, b []float32, inner int, resume bool) {
+func tileAVX2(c []float32, cStride int, a []float32, aAlong, aInner int, b []float32, inner, columns int, resume bool) {
+	if columns != 16 {
+		panic("matrix: not the width of a tile")
+	}
 	checkTile(6, 16, c, cStride, a, aAlong, aInner, b, inner)
 	tile6x16(&c[0], cStride, &a[0], aAlong, aInner, &b[0], inner, resume)
+}
+
+func spreadAVX2(dst []float32, stride int, src []float32, size int) {
+	if size%8 != 0 {
+		spreadGeneric(dst, stride, src, size)
+		return
+	}
+	pieces := len(src) / size
+	if pieces == 0 {
+		return
+	}
+	if stride < size {
+		panic("matrix: pieces overlap")
+	}
+	_ = dst[(pieces-1)*stride+size-1]
+	spreadEights(&dst[0], stride, &src[0], pieces, size/8)
 }
 
 func dotAVX2(sum *[lanes]float32, a, b []float32) {
@@ -36,3 +57,8 @@ func dotLanes(sum *[lanes]float32, a, b *float32, groups int)
 
 //go:noescape
 func addScaledLanes(y *float32, s float32, x *float32, groups int)
+
+// spreadEights copies pieces of eights·8 numbers each.
+//
+//go:noescape
+func spreadEights(dst *float32, stride int, src *float32, pieces, eights int)

@@ -144,3 +144,29 @@ add:
 	JNZ         add
 	VZEROUPPER
 	RET
+
+// func spreadEights(dst *float32, stride int, src *float32, pieces, eights int)
+TEXT ·spreadEights(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ stride+8(FP), SI
+	MOVQ src+16(FP), AX
+	MOVQ pieces+24(FP), CX
+	MOVQ eights+32(FP), DX
+	SHLQ $2, SI
+
+piece:
+	MOVQ DI, R8
+	MOVQ DX, R9
+
+eight:
+	VMOVUPS (AX), Y0
+	VMOVUPS Y0, (R8)
+	ADDQ    $32, AX
+	ADDQ    $32, R8
+	DECQ    R9
+	JNZ     eight
+	ADDQ    SI, DI
+	DECQ    CX
+	JNZ     piece
+	VZEROUPPER
+	RET

@@ -8,7 +8,9 @@ var generic = kernels{
 	name:      "generic",
 	rows:      genericRows,
 	columns:   genericColumns,
+	narrowest: genericColumns,
 	tile:      tileGeneric,
+	spread:    spreadGeneric,
 	dot:       dotGeneric,
 	addScaled: addScaledGeneric,
 }
@@ -59,7 +61,10 @@ func fmaHalfway(x, y, z float32) float32 {
 	return float32(s)
 }
 
-func tileGeneric(c []float32, cStride int, a []float32, aAlong, aInner int, b []float32, inner int, resume bool) {
+func tileGeneric(c []float32, cStride int, a []float32, aAlong, aInner int, b []float32, inner, columns int, resume bool) {
+	if columns != genericColumns {
+		panic("matrix: not the width of a tile")
+	}
 	checkTile(genericRows, genericColumns, c, cStride, a, aAlong, aInner, b, inner)
 	for i := range genericRows {
 		row := (*[genericColumns]float32)(c[i*cStride:])
@@ -74,6 +79,13 @@ func tileGeneric(c []float32, cStride int, a []float32, aAlong, aInner int, b []
 			}
 		}
 		*row = sum
+	}
+}
+
+func spreadGeneric(dst []float32, stride int, src []float32, size int) {
+	for ; len(src) > 0; src = src[size:] {
+		copy(dst[:size], src)
+		dst = dst[min(stride, len(dst)):]
 	}
 }
 

@@ -4,14 +4,19 @@ package matrix
 type kernels struct {
 	name string
 
-	// rows×columns is the size of a tile.
-	rows, columns int
+	// rows×columns is the size of a tile. The last tile of a row of tiles may
+	// be narrower, by any multiple of narrowest.
+	rows, columns, narrowest int
 
 	// tile computes one tile of a product: c[i·cStride+j], for i < rows and
 	// j < columns, is the chain over k < inner of
 	// a[i·aAlong+k·aInner]·b[k·columns+j], starting from +0, or, with resume,
 	// from what c holds.
-	tile func(c []float32, cStride int, a []float32, aAlong, aInner int, b []float32, inner int, resume bool)
+	tile func(c []float32, cStride int, a []float32, aAlong, aInner int, b []float32, inner, columns int, resume bool)
+
+	// spread copies src in pieces of size numbers, which divides the length,
+	// to places stride numbers apart.
+	spread func(dst []float32, stride int, src []float32, size int)
 
 	// dot adds to the partial sums of Dot, and addScaled is AddScaled, both
 	// for lengths that are equal and a multiple of lanes, not 0.

@@ -21,23 +21,24 @@ type product struct {
 }
 
 const (
-	// A block of b is at most blockInner×blockColumns numbers, so that it
-	// stays in the second-level cache of a core while all rows of a pass by.
-	blockInner   = 256
-	blockColumns = 512
+	// A block of each operand that is packed is at most blockInner×blockAlong
+	// numbers, so that both stay in the second-level cache of a core, even one
+	// of two threads, while they are used again and again.
+	blockInner = 256
+	blockAlong = 288
 
 	// Fewer multiply-adds than this are done before another thread wakes up.
 	worthThreads = 1 << 17
 
-	maxRows    = 12
-	maxColumns = 32
+	maxRows    = 8
+	maxColumns = 48
 )
 
 // space is what one thread needs for the operands and results that cannot be
 // used where they are.
 type space struct {
-	a [maxRows * blockInner]float32
-	b [blockColumns * blockInner]float32
+	a [blockAlong * blockInner]float32
+	b [blockAlong * blockInner]float32
 	c [maxRows * maxColumns]float32
 }
 
@@ -76,81 +77,116 @@ func ceil(x, y int) int { return (x-1)/y + 1 }
 func (p product) part(top, bottom, left, right int) {
 	s := spaces.Get().(*space)
 	defer spaces.Put(s)
-	// Blocks of even length: a short last one would spend more on the results
-	// it stores and loads.
+	rowsAtOnce := bottom - top
+	if p.a.inner != 1 {
+		rowsAtOnce = evenly(rowsAtOnce, p.rows)
+	}
+	columnsAtOnce := evenly(right-left, p.columns)
 	stretches := ceil(p.inner, blockInner)
 	for i := range stretches {
 		start, end := stretch(p.inner, stretches, i), stretch(p.inner, stretches, i+1)
-		for column := left; column < right; column += blockColumns {
-			p.block(s, start, end, top, bottom, column, min(column+blockColumns, right))
+		for row := top; row < bottom; row += rowsAtOnce {
+			rows := min(rowsAtOnce, bottom-row)
+			if p.a.inner != 1 {
+				p.packA(s.a[:], row, rows, start, end)
+			}
+			for column := left; column < right; column += columnsAtOnce {
+				columns := min(columnsAtOnce, right-column)
+				p.packB(s.b[:], column, columns, start, end)
+				p.block(s, row, rows, column, columns, start, end)
+			}
 		}
 	}
 }
 
-// block does the steps start…end of the chains of part of dst.
-func (p product) block(s *space, start, end, top, bottom, left, right int) {
+// evenly returns how many of n rows or columns to do at once, a multiple of the
+// size of a tile, so that no block is much smaller than the others.
+func evenly(n, size int) int {
+	tiles := ceil(n, size)
+	return ceil(tiles, ceil(tiles, blockAlong/size)) * size
+}
+
+// block does the steps start…end of the chains of a block of dst, from the
+// packed columns of b and the rows of a, which are packed or where they are.
+func (p product) block(s *space, top, rows, left, columns, start, end int) {
 	inner := end - start
 	n := p.dst.Cols
-	panel := inner * p.columns
-	for column := left; column < right; column += p.columns {
-		p.b.pack(s.b[(column-left)/p.columns*panel:][:panel], column, min(p.columns, right-column), p.columns, start, end)
-	}
-	for row := top; row < bottom; row += p.rows {
-		height := min(p.rows, bottom-row)
-		a, aAlong, aInner := s.a[:inner*p.rows], 1, p.rows
-		if height == p.rows && p.a.inner == 1 {
-			a, aAlong, aInner = p.a.data[row*p.a.along+start:], p.a.along, 1
-		} else {
-			p.a.pack(a, row, height, p.rows, start, end)
+	for row := 0; row < rows; row += p.rows {
+		height := min(p.rows, rows-row)
+		a, aAlong, aInner := s.a[:], 1, p.rows
+		switch {
+		case p.a.inner != 1:
+			a = s.a[row*inner:]
+		case height == p.rows:
+			a, aAlong, aInner = p.a.data[(top+row)*p.a.along+start:], p.a.along, 1
+		default:
+			p.packA(a, top+row, height, start, end)
 		}
-		for column := left; column < right; column += p.columns {
-			width := min(p.columns, right-column)
-			b := s.b[(column-left)/p.columns*panel:][:panel]
-			c := p.dst.Data[row*n+column:]
-			if height == p.rows && width == p.columns {
-				p.tile(c, n, a, aAlong, aInner, b, inner, start > 0)
+		for column := 0; column < columns; column += p.columns {
+			width := min(p.columns, columns-column)
+			padded := p.padded(width)
+			b := s.b[column*inner:]
+			c := p.dst.Data[(top+row)*n+left+column:]
+			if height == p.rows && width == padded {
+				p.tile(c, n, a, aAlong, aInner, b, inner, padded, start > 0)
 				continue
 			}
-			whole := s.c[:p.rows*p.columns]
+			whole := s.c[:p.rows*padded]
 			if start > 0 {
 				for i := range height {
-					copy(whole[i*p.columns:][:width], c[i*n:])
+					copy(whole[i*padded:][:width], c[i*n:])
 				}
 			}
-			p.tile(whole, p.columns, a, aAlong, aInner, b, inner, start > 0)
+			p.tile(whole, padded, a, aAlong, aInner, b, inner, padded, start > 0)
 			for i := range height {
-				copy(c[i*n:][:width], whole[i*p.columns:])
+				copy(c[i*n:][:width], whole[i*padded:])
 			}
 		}
 	}
 }
 
-// pack stores numbers start…end of count rows or columns from first on, one
-// number of each after the other, as if there were size of them: zeros stand for
-// the missing ones.
-func (o operand) pack(dst []float32, first, count, size, start, end int) {
-	if count < size {
-		clear(dst)
+// padded returns the width of the tile for the last columns.
+func (p product) padded(width int) int { return ceil(width, p.narrowest) * p.narrowest }
+
+func (p product) packA(dst []float32, first, count, start, end int) {
+	p.pack(dst, p.a, first, count, p.rows, p.rows, start, end)
+}
+
+func (p product) packB(dst []float32, first, count, start, end int) {
+	p.pack(dst, p.b, first, count, p.columns, p.padded(count%p.columns), start, end)
+}
+
+// pack stores numbers start…end of count rows or columns from first on, in
+// panels of size of them. A panel holds one number of each after the other. The
+// last panel, where it has less, is for padded of them, with zeros instead of
+// those that are missing.
+func (p product) pack(dst []float32, o operand, first, count, size, padded, start, end int) {
+	inner := end - start
+	whole := count / size * size
+	rest := count - whole
+	last := dst[whole*inner:]
+	if rest > 0 && rest < padded {
+		clear(last[:padded*inner])
 	}
 	if o.along == 1 {
-		o.packAlong(dst, first, count, size, start, end)
-	} else {
-		o.packAcross(dst, first, count, size, start, end)
-	}
-}
-
-func (o operand) packAlong(dst []float32, first, count, size, start, end int) {
-	for k := start; k < end; k++ {
-		to, from := dst[:size], o.data[k*o.inner+first:][:count]
-		dst = dst[size:]
-		for len(from) >= 4 {
-			*(*[4]float32)(to) = [4]float32(from)
-			to, from = to[4:], from[4:]
+		for k := range inner {
+			from := o.data[(start+k)*o.inner+first:][:count]
+			p.spread(dst[k*size:], inner*size, from[:whole], size)
+			if rest > 0 {
+				copy(last[k*padded:], from[whole:])
+			}
 		}
-		copy(to, from)
+		return
+	}
+	for i := 0; i < whole; i += size {
+		o.packAcross(dst[i*inner:][:size*inner], first+i, size, size, start, end)
+	}
+	if rest > 0 {
+		o.packAcross(last[:padded*inner], first+whole, rest, padded, start, end)
 	}
 }
 
+// packAcross packs one panel of rows.
 func (o operand) packAcross(dst []float32, first, count, size, start, end int) {
 	inner := end - start
 	row := func(i int) []float32 { return o.data[(first+i)*o.along+start:][:inner] }
