@@ -17,7 +17,7 @@ import (
 // same model in a file: prompts in a block, single tokens, and generation, after
 // which the pages of a mapped head would have been handed back.
 func TestOpenBytes(t *testing.T) {
-	path, ids, _ := reference(t, "tiny", "exact.f32")
+	path, ids, _ := reference(t, "micro-untied", "exact.f32")
 	file, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +27,7 @@ func TestOpenBytes(t *testing.T) {
 			s := newSession(t, m)
 			logits = append(logits, slices.Clone(mustAppend(t, s, ids[:20]...)))
 			logits = append(logits, slices.Clone(mustAppend(t, s, ids[20])))
-			r, err := s.Generate(t.Context(), "2+2=", GenerateOptions{MaxTokens: 4})
+			r, err := s.Generate(t.Context(), "", GenerateOptions{MaxTokens: 4})
 			if err != nil {
 				t.Fatal(err)
 			}
