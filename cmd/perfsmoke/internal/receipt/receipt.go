@@ -137,6 +137,7 @@ type Model struct {
 	Bytes     int64      `json:"bytes"`
 	SHA256    string     `json:"sha256"`
 	Synthetic *Synthetic `json:"synthetic,omitempty"` // of a model that can be made again
+	BuiltIn   string     `json:"built_in,omitempty"`  // BuiltInArithmetic, of the model that is part of perfsmoke
 	Config    Config     `json:"config"`
 }
 
@@ -153,6 +154,14 @@ const SyntheticSeed = 1
 func (s Synthetic) File() string {
 	return fmt.Sprintf("synthetic-%s-seed%d-v%d.gguf", s.Shape, s.Seed, synthetic.Version)
 }
+
+// BuiltInArithmetic is the name of the model of package arithmetic, which is
+// what is run where no other one is named. SHA256 tells its versions apart.
+const BuiltInArithmetic = "arithmetic"
+
+// BuiltInFile returns the name of the file of a version of a built-in model,
+// whose SHA-256 it is given.
+func BuiltInFile(name, sum string) string { return name + "-" + sum[:16] + ".gguf" }
 
 // Config is bitnet.Config, as far as it decides what a run computes and reads.
 type Config struct {

@@ -300,6 +300,16 @@ func (c *checker) model() {
 		c.fail("model.bytes", "%d cannot be the size of a file whose weights by model.config take %d", m.Bytes, weights)
 	}
 
+	if m.BuiltIn != "" {
+		switch {
+		case m.BuiltIn != BuiltInArithmetic:
+			c.fail("model.built_in", "%.40q does not exist", m.BuiltIn)
+		case m.Synthetic != nil:
+			c.fail("model.built_in", "is said of a model of which model.synthetic says how to make it")
+		case isHex(m.SHA256, sha256.Size*2) && m.File != BuiltInFile(m.BuiltIn, m.SHA256):
+			c.fail("model.file", "is not that of the built-in model with model.sha256, %s", BuiltInFile(m.BuiltIn, m.SHA256))
+		}
+	}
 	if s := m.Synthetic; s != nil {
 		shape, err := synthetic.Named(s.Shape)
 		if err != nil {

@@ -67,6 +67,36 @@ func TestNegativeExamples(t *testing.T) {
 
 func number(n int64) *int64 { return &n }
 
+// builtIn makes a receipt one of the built-in model.
+func builtIn(r *Receipt) {
+	r.Model.Synthetic, r.Model.BuiltIn = nil, BuiltInArithmetic
+	r.Model.File = BuiltInFile(r.Model.BuiltIn, r.Model.SHA256)
+	r.Tokenizer.File = r.Model.File
+}
+
+// What is forged about the built-in model is so from a good receipt.
+func TestBuiltIn(t *testing.T) {
+	r := positive(t)
+	builtIn(r)
+	sealed, err := r.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err = Decode(sealed); err != nil {
+		t.Fatal(err)
+	}
+	if problems := r.Verify(); len(problems) > 0 {
+		t.Error(problemText(problems))
+	}
+	var document any
+	if err := json.Unmarshal(sealed, &document); err != nil {
+		t.Fatal(err)
+	}
+	if violations := validate(readSchema(t), document, "built-in"); len(violations) > 0 {
+		t.Error(violations)
+	}
+}
+
 // forgeries change one field of a good receipt each. The receipt is sealed
 // again afterwards: its checksums do not help, and one problem must name the
 // field.
@@ -150,6 +180,15 @@ var forgeries = []struct {
 	{"model.synthetic.seed", "", func(r *Receipt) { r.Model.Synthetic.Seed = 2 }},
 	{"model.file", "not the synthetic one", func(r *Receipt) { r.Model.File, r.Tokenizer.File = "ggml-model-i2_s.gguf", "ggml-model-i2_s.gguf" }},
 	{"model.synthetic.shape", "other", func(r *Receipt) { r.Model.Synthetic.Shape = "2b4t" }},
+	{"model.built_in", "unknown", func(r *Receipt) { builtIn(r); r.Model.BuiltIn = "poetry" }},
+	{"model.built_in", "synthetic", func(r *Receipt) { r.Model.BuiltIn = BuiltInArithmetic }},
+	{"model.file", "not the built-in one", func(r *Receipt) { builtIn(r); r.Model.File, r.Tokenizer.File = "model.gguf", "model.gguf" }},
+	{"model.file", "of another version", func(r *Receipt) {
+		builtIn(r)
+		r.Model.SHA256 = strings.Repeat("0", 64)
+		r.Tokenizer.SHA256 = r.Model.SHA256
+	}},
+	{"model.sha256", "of the built-in one", func(r *Receipt) { builtIn(r); r.Model.SHA256 = "7060" }},
 	{"model.config.architecture", "", func(r *Receipt) { r.Model.Config.Architecture = "llama" }},
 	{"model.config.name", "", func(r *Receipt) { r.Model.Config.Name = strings.Repeat("n", 1<<20+1) }},
 	{"model.config.vocabulary_size", "", func(r *Receipt) { r.Model.Config.VocabularySize = 30 }},
