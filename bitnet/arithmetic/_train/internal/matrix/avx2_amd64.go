@@ -21,20 +21,13 @@ func tileAVX2(c []float32, cStride int, a []float32, aAlong, aInner int, b []flo
 	tile6x16(&c[0], cStride, &a[0], aAlong, aInner, &b[0], inner, resume)
 }
 
-func spreadAVX2(dst []float32, stride int, src []float32, size int) {
+func spreadAVX2(dst, src []float32, srcStride, rows, panels, size int) {
 	if size%8 != 0 {
-		spreadGeneric(dst, stride, src, size)
+		spreadGeneric(dst, src, srcStride, rows, panels, size)
 		return
 	}
-	pieces := len(src) / size
-	if pieces == 0 {
-		return
-	}
-	if stride < size {
-		panic("matrix: pieces overlap")
-	}
-	_ = dst[(pieces-1)*stride+size-1]
-	spreadEights(&dst[0], stride, &src[0], pieces, size/8)
+	checkSpread(dst, src, srcStride, rows, panels, size)
+	spreadEights(&dst[0], &src[0], srcStride, rows, panels, size/8)
 }
 
 func dotAVX2(sum *[lanes]float32, a, b []float32) {
@@ -58,7 +51,7 @@ func dotLanes(sum *[lanes]float32, a, b *float32, groups int)
 //go:noescape
 func addScaledLanes(y *float32, s float32, x *float32, groups int)
 
-// spreadEights copies pieces of eights·8 numbers each.
+// spreadEights is spread for panels of eights·8 columns.
 //
 //go:noescape
-func spreadEights(dst *float32, stride int, src *float32, pieces, eights int)
+func spreadEights(dst, src *float32, srcStride, rows, panels, eights int)

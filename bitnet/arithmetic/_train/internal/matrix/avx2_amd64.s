@@ -145,28 +145,76 @@ add:
 	VZEROUPPER
 	RET
 
-// func spreadEights(dst *float32, stride int, src *float32, pieces, eights int)
-TEXT ·spreadEights(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), DI
-	MOVQ stride+8(FP), SI
-	MOVQ src+16(FP), AX
-	MOVQ pieces+24(FP), CX
-	MOVQ eights+32(FP), DX
-	SHLQ $2, SI
+// func spreadEights(dst, src *float32, srcStride, rows, panels, eights int)
+TEXT ·spreadEights(SB), NOSPLIT, $0-48
+	MOVQ  dst+0(FP), DI
+	MOVQ  src+8(FP), SI
+	MOVQ  srcStride+16(FP), BX
+	MOVQ  rows+24(FP), CX
+	MOVQ  panels+32(FP), DX
+	MOVQ  eights+40(FP), R8
+	SHLQ  $2, BX
+	MOVQ  R8, R9
+	SHLQ  $5, R9   // bytes of a row of a panel
+	MOVQ  R9, R10
+	IMULQ CX, R10  // bytes of a panel
 
-piece:
-	MOVQ DI, R8
-	MOVQ DX, R9
+row:
+	MOVQ SI, AX
+	MOVQ DI, R11
+	MOVQ DX, R12
+	CMPQ R8, $6
+	JEQ  six
+	CMPQ R8, $1
+	JNE  panel
+
+one:
+	VMOVUPS (AX), Y0
+	VMOVUPS Y0, (R11)
+	ADDQ    $32, AX
+	ADDQ    R10, R11
+	DECQ    R12
+	JNZ     one
+	JMP     next
+
+six:
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	VMOVUPS 128(AX), Y4
+	VMOVUPS 160(AX), Y5
+	VMOVUPS Y0, (R11)
+	VMOVUPS Y1, 32(R11)
+	VMOVUPS Y2, 64(R11)
+	VMOVUPS Y3, 96(R11)
+	VMOVUPS Y4, 128(R11)
+	VMOVUPS Y5, 160(R11)
+	ADDQ    $192, AX
+	ADDQ    R10, R11
+	DECQ    R12
+	JNZ     six
+	JMP     next
+
+panel:
+	MOVQ R11, R13
+	MOVQ R8, R15
 
 eight:
 	VMOVUPS (AX), Y0
-	VMOVUPS Y0, (R8)
+	VMOVUPS Y0, (R13)
 	ADDQ    $32, AX
-	ADDQ    $32, R8
-	DECQ    R9
+	ADDQ    $32, R13
+	DECQ    R15
 	JNZ     eight
-	ADDQ    SI, DI
-	DECQ    CX
-	JNZ     piece
+	ADDQ    R10, R11
+	DECQ    R12
+	JNZ     panel
+
+next:
+	ADDQ BX, SI
+	ADDQ R9, DI
+	DECQ CX
+	JNZ  row
 	VZEROUPPER
 	RET

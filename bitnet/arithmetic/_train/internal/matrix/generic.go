@@ -82,10 +82,13 @@ func tileGeneric(c []float32, cStride int, a []float32, aAlong, aInner int, b []
 	}
 }
 
-func spreadGeneric(dst []float32, stride int, src []float32, size int) {
-	for ; len(src) > 0; src = src[size:] {
-		copy(dst[:size], src)
-		dst = dst[min(stride, len(dst)):]
+func spreadGeneric(dst, src []float32, srcStride, rows, panels, size int) {
+	checkSpread(dst, src, srcStride, rows, panels, size)
+	for k := range rows {
+		row := src[k*srcStride:]
+		for j := range panels {
+			copy(dst[(j*rows+k)*size:][:size], row[j*size:])
+		}
 	}
 }
 

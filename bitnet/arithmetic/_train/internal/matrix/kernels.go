@@ -14,9 +14,10 @@ type kernels struct {
 	// from what c holds.
 	tile func(c []float32, cStride int, a []float32, aAlong, aInner int, b []float32, inner, columns int, resume bool)
 
-	// spread copies src in pieces of size numbers, which divides the length,
-	// to places stride numbers apart.
-	spread func(dst []float32, stride int, src []float32, size int)
+	// spread stores rows of src, which start srcStride numbers apart and are
+	// panels·size long, in panels of size columns: row k of panel j goes to
+	// dst[j·rows·size+k·size:]. None of the counts is 0.
+	spread func(dst, src []float32, srcStride, rows, panels, size int)
 
 	// dot adds to the partial sums of Dot, and addScaled is AddScaled, both
 	// for lengths that are equal and a multiple of lanes, not 0.
@@ -38,4 +39,13 @@ func checkTile(rows, columns int, c []float32, cStride int, a []float32, aAlong,
 	_ = c[(rows-1)*cStride+columns-1]
 	_ = a[(rows-1)*aAlong+(inner-1)*aInner]
 	_ = b[inner*columns-1]
+}
+
+// checkSpread panics where spread would leave its slices.
+func checkSpread(dst, src []float32, srcStride, rows, panels, size int) {
+	if rows < 1 || panels < 1 || size < 1 || srcStride < 1 {
+		panic("matrix: nothing to spread")
+	}
+	_ = dst[rows*panels*size-1]
+	_ = src[(rows-1)*srcStride+panels*size-1]
 }

@@ -169,12 +169,12 @@ func (p product) pack(dst []float32, o operand, first, count, size, padded, star
 		clear(last[:padded*inner])
 	}
 	if o.along == 1 {
-		for k := range inner {
-			from := o.data[(start+k)*o.inner+first:][:count]
-			p.spread(dst[k*size:], inner*size, from[:whole], size)
-			if rest > 0 {
-				copy(last[k*padded:], from[whole:])
-			}
+		from := o.data[start*o.inner+first:]
+		if whole > 0 {
+			p.spread(dst, from, o.inner, inner, whole/size, size)
+		}
+		for k := 0; rest > 0 && k < inner; k++ {
+			copy(last[k*padded:], from[k*o.inner+whole:][:rest])
 		}
 		return
 	}
