@@ -67,10 +67,10 @@ func (s *addedSearch) build() (all, plain []*addedTokens) {
 	return all, plain
 }
 
-// mergeSource runs over the merges of a file in their order and gives yield
-// the two tokens of each, in the byte-level alphabet, until yield returns
-// false. It may be called several times at once.
-type mergeSource func(yield func(left, right []byte) bool) error
+// mergeSource runs over the merges of a file in their order, from one on, and
+// gives yield the two tokens of each, in the byte-level alphabet, until yield
+// returns false. It may be called several times at once.
+type mergeSource func(from int, yield func(left, right []byte) bool) error
 
 // resolvedMerge is a merge with ids for its tokens.
 type resolvedMerge struct{ left, right, result uint32 }
@@ -78,83 +78,84 @@ type resolvedMerge struct{ left, right, result uint32 }
 // buildMerges makes the table of a file's merges, count in number. The key is
 // for errors.
 func buildMerges(v *vocabulary, key string, count int, source mergeSource) (*mergeTable, error) {
-	// Finding the tokens takes most of the time that opening a vocabulary
-	// takes. Two goroutines share it.
-	merges := make([]resolvedMerge, count)
-	first := mergeResolver{vocabulary: v, key: key, merges: merges, next: 0, end: count / 2}
-	second := mergeResolver{vocabulary: v, key: key, merges: merges, next: count / 2, end: count}
-	var secondError error
+	// Two goroutines share the work. Where they meet with something wrong, going
+	// through all of it in order gives the error of the first wrong merge.
+	table := newMergeTable(count)
+	first := mergeResolver{vocabulary: v, table: table, key: key, next: 0, end: count / 2}
+	second := mergeResolver{vocabulary: v, table: table, key: key, next: count / 2, end: count}
+	var firstError, secondError error
 	var wait sync.WaitGroup
 	wait.Add(1)
 	go func() {
 		defer wait.Done()
 		secondError = second.resolve(source)
 	}()
-	err := first.resolve(source)
+	firstError = first.resolve(source)
 	wait.Wait()
-	if err == nil {
-		err = secondError
+	if firstError != nil || secondError != nil {
+		table = newMergeTable(count)
+		all := mergeResolver{vocabulary: v, table: table, key: key, end: count}
+		if err := all.resolve(source); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	return newMergeTable(v, key, merges)
+	return table, nil
 }
 
-// mergeBatch is how many merges are looked up at a time.
-const mergeBatch = 64
-
-// mergeResolver finds the ids of a range of merges. The tables this reads are
-// far larger than the caches near the core. So what single look-ups would wait
-// for is fetched for a batch at a time, all at once.
+// mergeResolver finds the ids of a range of merges and enters these in a table.
+// What this reads is far larger than the caches near the core. So what single
+// look-ups would wait for is fetched for a batch at a time, all at once.
 type mergeResolver struct {
 	vocabulary *vocabulary
+	table      *mergeTable
 	key        string
-	merges     []resolvedMerge // of the file
-	next, end  int             // the range that is not yet resolved
+	next, end  int // the range that is not yet resolved
 
-	pending []pendingMerge // the next ones of it
-	bytes   []byte         // of the pending merges' tokens
-	result  uint32         // of the merge before
+	pending  []pendingMerge // the next ones of it
+	resolved []resolvedMerge
+	bytes    []byte // of the pending merges' tokens
+	result   uint32 // of the merge before
 }
 
 // pendingMerge is a merge whose tokens are bytes[start:cut] and
 // bytes[cut:end].
 type pendingMerge struct {
 	start, cut, end     int
+	leftHead, rightHead uint64
 	leftHash, rightHash uint64
 }
 
 func (r *mergeResolver) resolve(source mergeSource) error {
-	r.pending = make([]pendingMerge, 0, mergeBatch)
-	index, start := 0, r.next
+	r.pending = make([]pendingMerge, 0, tokenBatch)
+	r.resolved = make([]resolvedMerge, 0, tokenBatch)
+	index := r.next
 	var failed error
-	err := source(func(left, right []byte) bool {
+	err := source(index, func(left, right []byte) bool {
 		if index >= r.end {
 			return false
 		}
-		if index >= start {
-			if len(r.pending) == mergeBatch {
-				if failed = r.flush(); failed != nil {
-					return false
-				}
-			}
-			if failed = r.add(index, left, right); failed != nil {
+		if len(r.pending) == tokenBatch {
+			if failed = r.flush(); failed != nil {
 				return false
 			}
+		}
+		if failed = r.add(index, left, right); failed != nil {
+			return false
 		}
 		index++
 		return true
 	})
-	switch {
-	case failed != nil:
+	if failed != nil {
 		return failed
-	case err != nil:
-		return err
-	case index < r.end:
-		return malformed(r.key, index, "is missing; the file has changed while it was read")
 	}
-	return r.flush()
+	// A merge that waits comes before whatever is wrong behind it.
+	if failed = r.flush(); failed != nil {
+		return failed
+	}
+	if err == nil && index < r.end {
+		err = malformed(r.key, index, "is missing; the file has changed while it was read")
+	}
+	return err
 }
 
 // add makes a merge pending.
@@ -168,8 +169,9 @@ func (r *mergeResolver) add(index int, left, right []byte) error {
 	if !leftOK || !rightOK {
 		return malformed(r.key, index, "is %.40q and %.40q, which have characters that are not of the byte-level alphabet", left, right)
 	}
-	m.leftHash = r.vocabulary.hash(r.bytes[m.start:m.cut])
-	m.rightHash = r.vocabulary.hash(r.bytes[m.cut:m.end])
+	leftBytes, rightBytes := r.bytes[m.start:m.cut], r.bytes[m.cut:m.end]
+	m.leftHead, m.rightHead = headOf(leftBytes), headOf(rightBytes)
+	m.leftHash, m.rightHash = r.vocabulary.hash(m.leftHead, leftBytes), r.vocabulary.hash(m.rightHead, rightBytes)
 	r.pending = append(r.pending, m)
 	return nil
 }
@@ -177,23 +179,33 @@ func (r *mergeResolver) add(index int, left, right []byte) error {
 // flush resolves the pending merges.
 func (r *mergeResolver) flush() error {
 	r.fetch()
-	for _, m := range r.pending {
+	for i := range r.pending {
+		m := &r.pending[i]
 		left, right := r.bytes[m.start:m.cut], r.bytes[m.cut:m.end]
-		leftID, ok := r.vocabulary.findHashed(m.leftHash, left)
+		leftID, ok := r.vocabulary.findHashed(m.leftHash, m.leftHead, left)
 		if !ok {
-			return malformed(r.key, r.next, "has the left token %.40q, which is not in the vocabulary", left)
+			return malformed(r.key, r.next+i, "has the left token %.40q, which is not in the vocabulary", left)
 		}
-		rightID, ok := r.vocabulary.findHashed(m.rightHash, right)
+		rightID, ok := r.vocabulary.findHashed(m.rightHash, m.rightHead, right)
 		if !ok {
-			return malformed(r.key, r.next, "has the right token %.40q, which is not in the vocabulary", right)
+			return malformed(r.key, r.next+i, "has the right token %.40q, which is not in the vocabulary", right)
 		}
 		if r.result, ok = r.find(r.bytes[m.start:m.end]); !ok {
-			return malformed(r.key, r.next, "joins %.40q and %.40q to what is not in the vocabulary", left, right)
+			return malformed(r.key, r.next+i, "joins %.40q and %.40q to what is not in the vocabulary", left, right)
 		}
-		r.merges[r.next] = resolvedMerge{leftID, rightID, r.result}
+		r.resolved = append(r.resolved, resolvedMerge{leftID, rightID, r.result})
+	}
+	r.table.fetch(r.resolved)
+	for _, merge := range r.resolved {
+		if earlier, repeated := r.table.add(merge, r.next); repeated {
+			return malformed(r.key, r.next, "joins the same tokens as merge %d", earlier)
+		}
+		if token := r.vocabulary.token(merge.result); len(token) == 2 {
+			r.table.bytePairs[bytePair(token[0], token[1])] = uint32(r.next + 1)
+		}
 		r.next++
 	}
-	r.pending, r.bytes = r.pending[:0], r.bytes[:0]
+	r.pending, r.resolved, r.bytes = r.pending[:0], r.resolved[:0], r.bytes[:0]
 	return nil
 }
 
@@ -201,12 +213,13 @@ func (r *mergeResolver) flush() error {
 // of the tokens they give, as vocabularies have them, this is the token of the
 // merge before or the one behind it.
 func (r *mergeResolver) find(token []byte) (uint32, bool) {
+	v, head := r.vocabulary, headOf(token)
 	for _, id := range [...]uint32{r.result, r.result + 1} {
-		if r.vocabulary.is(id, token) {
+		if v.is(id, head, token) {
 			return id, true
 		}
 	}
-	return r.vocabulary.findHashed(r.vocabulary.hash(token), token)
+	return v.findHashed(v.hash(head, token), head, token)
 }
 
 // fetch brings what findHashed will read for the pending merges into the
@@ -215,23 +228,22 @@ func (r *mergeResolver) find(token []byte) (uint32, bool) {
 func (r *mergeResolver) fetch() {
 	v := r.vocabulary
 	mask := len(v.slots) - 1
-	var ends [2 * mergeBatch]uint32
+	var heads [2 * tokenBatch]uint32
 	for i, m := range r.pending {
-		// The end of the token in the slot; 0, the start of the first, if free.
-		ends[2*i] = v.offsets[v.slots[int(m.leftHash)&mask]&idMask]
-		ends[2*i+1] = v.offsets[v.slots[int(m.rightHash)&mask]&idMask]
+		heads[2*i] = v.slots[int(m.leftHash)&mask] & idMask
+		heads[2*i+1] = v.slots[int(m.rightHash)&mask] & idMask
 	}
-	fetchBytes(v.bytes, ends[:2*len(r.pending)])
+	fetchHeads(v.heads, heads[:2*len(r.pending)])
 }
 
-// fetchBytes reads the bytes before each of the places. It is not inlined lest
-// the compiler see that the result serves nothing.
+// fetchHeads reads the heads of ids + 1. It is not inlined lest the compiler see
+// that the result serves nothing.
 //
 //go:noinline
-func fetchBytes(bytes []byte, ends []uint32) (sum byte) {
-	for _, end := range ends {
-		if end > 0 {
-			sum += bytes[end-1]
+func fetchHeads(heads []uint64, numbers []uint32) (sum uint64) {
+	for _, number := range numbers {
+		if number > 0 {
+			sum += heads[number-1]
 		}
 	}
 	return sum

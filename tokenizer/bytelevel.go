@@ -34,6 +34,14 @@ var byteLevelBytes = func() (table [byteLevelEnd]int16) {
 // appendByteLevel appends the bytes that a token's written form stands for,
 // and reports whether all of it is of the byte-level alphabet.
 func appendByteLevel(dst, written []byte) ([]byte, bool) {
+	// Most tokens are ASCII, many of them behind a space.
+	if len(written) > 2 && written[0] == 0xC4 && written[1] == 0xA0 {
+		dst = append(dst, ' ')
+		written = written[2:]
+	}
+	if standForThemselves(written) {
+		return append(dst, written...), true
+	}
 	for i := 0; i < len(written); i++ {
 		// Every character of the alphabet has one or two bytes in UTF-8, so
 		// this decodes all there can be; anything else is refused.
@@ -51,4 +59,26 @@ func appendByteLevel(dst, written []byte) ([]byte, bool) {
 		dst = append(dst, byte(byteLevelBytes[character]))
 	}
 	return dst, true
+}
+
+// standForThemselves reports whether all bytes are printable ASCII, eight at a
+// time.
+func standForThemselves(written []byte) bool {
+	const ones = 0x0101010101010101
+	if len(written) < 8 {
+		return printable(headOf(written)&^(0xff<<56) | '!'*ones<<(8*len(written)))
+	}
+	for i := 0; i+8 < len(written); i += 8 {
+		if !printable(word(written[i : i+8])) {
+			return false
+		}
+	}
+	return printable(word(written[len(written)-8:]))
+}
+
+// printable reports whether each of eight bytes is one of '!' to '~'.
+func printable(bytes uint64) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	// Nothing is carried from one byte to the next.
+	return bytes&high == 0 && ((bytes|high)-'!'*ones)&high == high && (bytes+ones)&high == 0
 }

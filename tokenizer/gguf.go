@@ -3,7 +3,7 @@ package tokenizer
 import (
 	"bytes"
 	"errors"
-	"unicode/utf8"
+	"sync"
 
 	"github.com/gobitnet/gobitnet/bitnet/gguf"
 )
@@ -195,34 +195,68 @@ func ggufTokenKinds(f *gguf.File, tokens, beginOfText, endOfText int) ([]kind, e
 }
 
 func ggufVocabulary(tokens gguf.Value, kinds []kind) (*vocabulary, error) {
-	size := 0
+	half, size, secondSize := tokens.Len()/2, 0, 0
 	for id, written := range tokens.Strings() {
-		if kinds[id] == ordinary {
-			size += utf8.RuneCount(written)
-		} else {
-			size += len(written)
+		size += len(written)
+		if id >= half {
+			secondSize += len(written)
 		}
 	}
-	v := newVocabulary(tokens.Len(), min(size, maxTextBytes))
-	for id, written := range tokens.Strings() {
-		if err := v.appendToken(keyTokens, id, written, kinds[id]); err != nil {
-			return nil, err
-		}
+	if size > maxTextBytes {
+		return nil, unsupported(keyTokens, none, "has %d bytes of text; at most %d are implemented", size, maxTextBytes)
 	}
-	if v.size() != tokens.Len() {
-		return nil, malformed(keyTokens, v.size(), "is missing; the file has changed while it was read")
+	// Two goroutines share the work.
+	v, second := newVocabulary(tokens.Len(), size), newVocabulary(tokens.Len()-half, secondSize)
+	var secondError error
+	var wait sync.WaitGroup
+	wait.Add(1)
+	go func() {
+		defer wait.Done()
+		secondError = appendGGUFTokens(second, tokens, kinds, half, tokens.Len())
+	}()
+	err := appendGGUFTokens(v, tokens, kinds, 0, half)
+	wait.Wait()
+	if err == nil {
+		err = secondError
 	}
+	if err != nil {
+		return nil, err
+	}
+	v.appendTokens(second)
+	v.enterTokens()
 	return v, nil
 }
 
+// appendGGUFTokens appends the tokens from one up to, not including, another.
+func appendGGUFTokens(v *vocabulary, tokens gguf.Value, kinds []kind, from, to int) error {
+	for id, written := range tokens.Strings() {
+		if id >= to {
+			break
+		}
+		if id < from {
+			continue
+		}
+		if err := v.appendToken(keyTokens, id, written, kinds[id]); err != nil {
+			return err
+		}
+	}
+	if v.size() != to-from {
+		return malformed(keyTokens, from+v.size(), "is missing; the file has changed while it was read")
+	}
+	return nil
+}
+
 func ggufMerges(merges gguf.Value, v *vocabulary) (*mergeTable, error) {
-	return buildMerges(v, keyMerges, merges.Len(), func(yield func(left, right []byte) bool) error {
+	return buildMerges(v, keyMerges, merges.Len(), func(from int, yield func(left, right []byte) bool) error {
 		for i, written := range merges.Strings() {
-			left, right, ok := bytes.Cut(written, []byte(" "))
-			if !ok {
+			if i < from {
+				continue
+			}
+			space := bytes.IndexByte(written, ' ')
+			if space < 0 {
 				return malformed(keyMerges, i, "is %.40q, not two tokens with a space between them", written)
 			}
-			if !yield(left, right) {
+			if !yield(written[:space], written[space+1:]) {
 				break
 			}
 		}

@@ -216,14 +216,14 @@ func TestMergeResult(t *testing.T) {
 // TestMergeErrorAnywhere puts the fault in each of the parts in which merges
 // are looked up.
 func TestMergeErrorAnywhere(t *testing.T) {
-	const count = 4 * mergeBatch
+	const count = 4 * tokenBatch
 	var tokens, merges []string
 	for i := range count {
 		left, right := 'a'+rune(i/20), 'a'+rune(i%20)
 		tokens = append(tokens, string([]rune{left, right}))
 		merges = append(merges, string([]rune{left, ' ', right}))
 	}
-	for _, at := range []int{0, 1, mergeBatch - 1, mergeBatch, count/2 - 1, count / 2, count - 1} {
+	for _, at := range []int{0, 1, tokenBatch - 1, tokenBatch, count/2 - 1, count / 2, count - 1} {
 		for _, fault := range []string{"a", "a €", "zz z", "x y"} {
 			file := newFile(tokens...)
 			file.merges = slices.Clone(merges)

@@ -277,6 +277,7 @@ func (f *jsonFile) buildVocabulary(t *Tokenizer) error {
 	if len(tokens) == 0 {
 		return malformed(key, none, "has no token")
 	}
+	t.vocabulary.enterTokens()
 	t.found, t.foundPlain = search.build()
 	return nil
 }
@@ -294,8 +295,14 @@ func (f *jsonFile) buildMerges(t *Tokenizer) (err error) {
 	if count > maxMerges {
 		return unsupported(key, none, "has %d elements; at most %d are implemented", count, maxMerges)
 	}
-	t.merges, err = buildMerges(t.vocabulary, key, count, func(yield func(left, right []byte) bool) error {
-		return readJSONMerges(f.Model.Merges, yield)
+	t.merges, err = buildMerges(t.vocabulary, key, count, func(from int, yield func(left, right []byte) bool) error {
+		return readJSONMerges(f.Model.Merges, func(left, right []byte) bool {
+			if from > 0 {
+				from--
+				return true
+			}
+			return yield(left, right)
+		})
 	})
 	return err
 }

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"hash/maphash"
 	"math/bits"
+	"sync/atomic"
 )
 
 // mergeTable holds the merges: which two neighbours join, in which order of
@@ -23,27 +24,13 @@ type mergeTable struct {
 // noRank is the rank of two tokens that no merge joins: behind all others.
 const noRank = 1<<32 - 1
 
-// newMergeTable makes the table of merges in the order of their ranks. The
-// key is for errors.
-func newMergeTable(v *vocabulary, key string, merges []resolvedMerge) (*mergeTable, error) {
-	m := &mergeTable{
-		slots:   make([]uint64, tableSize(len(merges))),
-		results: make([]uint32, len(merges)),
+// newMergeTable makes room for a number of merges.
+func newMergeTable(count int) *mergeTable {
+	return &mergeTable{
+		slots:   make([]uint64, tableSize(count)),
+		results: make([]uint32, count),
 		key:     maphash.Bytes(maphash.MakeSeed(), nil) | 1,
 	}
-	for from := 0; from < len(merges); from += mergeBatch {
-		batch := merges[from:min(from+mergeBatch, len(merges))]
-		m.fetch(batch)
-		for i, merge := range batch {
-			if earlier, repeated := m.add(merge, from+i); repeated {
-				return nil, malformed(key, from+i, "joins the same tokens as merge %d", earlier)
-			}
-			if token := v.token(merge.result); len(token) == 2 {
-				m.bytePairs[bytePair(token[0], token[1])] = uint32(from + i + 1)
-			}
-		}
-	}
-	return m, nil
 }
 
 func bytePair(left, right byte) uint16 { return uint16(left)<<8 | uint16(right) }
@@ -58,18 +45,24 @@ func (m *mergeTable) start(pair uint64) int {
 }
 
 // add enters a merge. If its pair has one already, that one's rank is returned
-// and nothing changes.
-func (m *mergeTable) add(merge resolvedMerge, rank int) (earlier int, repeated bool) {
+// and nothing changes. Goroutines may add different ranks at once.
+func (m *mergeTable) add(merge resolvedMerge, rank int) (other int, repeated bool) {
 	pair := pairOf(merge.left, merge.right)
-	slot := m.start(pair)
-	for ; m.slots[slot] != 0; slot = (slot + 1) & (len(m.slots) - 1) {
-		if m.slots[slot]>>rankBits == pair {
-			return int(m.slots[slot]&rankMask) - 1, true
+	for slot := m.start(pair); ; {
+		entry := atomic.LoadUint64(&m.slots[slot])
+		switch {
+		case entry == 0:
+			if atomic.CompareAndSwapUint64(&m.slots[slot], 0, pair<<rankBits|uint64(rank+1)) {
+				m.results[rank] = merge.result
+				return 0, false
+			}
+			// Somebody else was quicker: look again.
+		case entry>>rankBits == pair:
+			return int(entry&rankMask) - 1, true
+		default:
+			slot = (slot + 1) & (len(m.slots) - 1)
 		}
 	}
-	m.slots[slot] = pair<<rankBits | uint64(rank+1)
-	m.results[rank] = merge.result
-	return 0, false
 }
 
 // fetch reads the slots of merges that will be added, all at once, so that add
@@ -79,7 +72,7 @@ func (m *mergeTable) add(merge resolvedMerge, rank int) (earlier int, repeated b
 //go:noinline
 func (m *mergeTable) fetch(merges []resolvedMerge) (sum uint64) {
 	for _, merge := range merges {
-		sum += m.slots[m.start(pairOf(merge.left, merge.right))]
+		sum += atomic.LoadUint64(&m.slots[m.start(pairOf(merge.left, merge.right))])
 	}
 	return sum
 }

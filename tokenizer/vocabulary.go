@@ -44,24 +44,33 @@ type vocabulary struct {
 	bytes   []byte   // of all tokens, in the order of their ids
 	offsets []uint32 // token id is bytes[offsets[id]:offsets[id+1]]
 
+	// heads holds the first bytes of each token, so that comparing the short
+	// ones, which most are, takes one number and not two look-ups more.
+	heads []uint64
+
 	// slots is an open-addressing table of the tokens that merging can give.
 	// A slot holds id + 1 in its low bits and a part of the hash in the bits
 	// above, and 0 when free.
 	slots []uint32
-	// seed differs from process to process, so that no file can be made
-	// to collide.
+	// seed and keys differ from process to process, so that no file can be
+	// made to collide.
 	seed maphash.Seed
+	keys [2]uint64
 
 	byteIDs [256]uint32 // id + 1 of the token of a single byte; 0 for none
 }
 
+// newVocabulary makes room for tokens, which are appended first and then entered,
+// all at once.
 func newVocabulary(tokens, textBytes int) *vocabulary {
+	seed := maphash.MakeSeed()
 	return &vocabulary{
 		kinds:   make([]kind, 0, tokens),
 		bytes:   make([]byte, 0, textBytes),
 		offsets: make([]uint32, 1, tokens+1),
-		slots:   make([]uint32, tableSize(tokens)),
-		seed:    maphash.MakeSeed(),
+		heads:   make([]uint64, 0, tokens),
+		seed:    seed,
+		keys:    [2]uint64{maphash.String(seed, "pair"), maphash.String(seed, "token") | 1},
 	}
 }
 
@@ -81,17 +90,52 @@ func (v *vocabulary) token(id uint32) []byte {
 // closeToken gives the next id to the bytes that have been appended to
 // v.bytes since the last token.
 func (v *vocabulary) closeToken(k kind) {
-	id := uint32(len(v.kinds))
+	head := headOf(v.bytes[v.offsets[len(v.kinds)]:])
 	v.kinds = append(v.kinds, k)
 	v.offsets = append(v.offsets, uint32(len(v.bytes)))
+	v.heads = append(v.heads, head)
+}
+
+// appendTokens appends the tokens of another vocabulary.
+func (v *vocabulary) appendTokens(other *vocabulary) {
+	for _, end := range other.offsets[1:] {
+		v.offsets = append(v.offsets, uint32(len(v.bytes))+end)
+	}
+	v.bytes = append(v.bytes, other.bytes...)
+	v.kinds = append(v.kinds, other.kinds...)
+	v.heads = append(v.heads, other.heads...)
+}
+
+// tokenBatch is how many tokens are looked up at a time where there are many.
+// The tables that this reads are larger than the caches near the core, and the
+// processor reads at once what it need not read in turn.
+const tokenBatch = 64
+
+// enterTokens makes all tokens known to findText.
+func (v *vocabulary) enterTokens() {
+	v.slots = make([]uint32, tableSize(v.size()))
+	var hashes [tokenBatch]uint64
+	for from := 0; from < v.size(); from += tokenBatch {
+		count := min(tokenBatch, v.size()-from)
+		for i := range count {
+			id := uint32(from + i)
+			hashes[i] = v.hash(v.heads[id], v.token(id))
+		}
+		fetchSlots(v.slots, hashes[:count])
+		for i := range count {
+			v.enterToken(uint32(from+i), hashes[i])
+		}
+	}
+}
+
+func (v *vocabulary) enterToken(id uint32, hash uint64) {
 	token := v.token(id)
-	if k == special || k == unused || len(token) == 0 {
+	if v.kinds[id] == special || v.kinds[id] == unused || len(token) == 0 {
 		return
 	}
-	hash := v.hash(token)
-	slot, known := probe(v, hash, token)
+	slot, known := probe(v, hash, v.heads[id], token)
 	if known { // of tokens with the same bytes, the first is encoded
-		if k == ordinary {
+		if v.kinds[id] == ordinary {
 			v.kinds[id] = unused
 		}
 		return
@@ -102,12 +146,65 @@ func (v *vocabulary) closeToken(k kind) {
 	}
 }
 
+// fetchSlots reads the slots of hashes, all at once. It is not inlined lest the
+// compiler see that the result serves nothing.
+//
+//go:noinline
+func fetchSlots(slots []uint32, hashes []uint64) (sum uint32) {
+	mask := len(slots) - 1
+	for _, hash := range hashes {
+		sum += slots[int(hash)&mask]
+	}
+	return sum
+}
+
+// headBytes is the length up to which a token's head is all of it.
+const headBytes = 7
+
+// headOf returns the first bytes of a token and, above them, its length, or 255
+// where there are more: tokens of up to headBytes bytes are equal where these are.
+func headOf[T string | []byte](token T) uint64 {
+	n := len(token)
+	switch {
+	case n >= 8:
+		return word(token[:8]) | 0xff<<56
+	case n >= 4:
+		last := half(token[n-4:])
+		return uint64(n)<<56 | uint64(half(token[:4])) | uint64(last)<<(8*(n-4))
+	case n > 0:
+		return uint64(n)<<56 | uint64(token[0]) | uint64(token[n/2])<<(8*(n/2)) | uint64(token[n-1])<<(8*(n-1))
+	}
+	return 0
+}
+
+func half[T string | []byte](b T) uint32 {
+	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
+}
+
+func word[T string | []byte](b T) uint64 {
+	return uint64(half(b[:4])) | uint64(half(b[4:]))<<32
+}
+
 // hashTag is the part of a hash that a slot keeps.
 func hashTag(hash uint64) uint32 { return uint32(hash>>32) &^ idMask }
 
+// hash returns the hash of a token, of which head is the head.
+func (v *vocabulary) hash(head uint64, token []byte) uint64 {
+	if len(token) > headBytes {
+		return maphash.Bytes(v.seed, token)
+	}
+	return v.hashHead(head)
+}
+
+// hashHead returns the hash of a token that is no longer than its head.
+func (v *vocabulary) hashHead(head uint64) uint64 {
+	high, low := bits.Mul64(head^v.keys[0], v.keys[1])
+	return high ^ low
+}
+
 // probe returns the slot of the token with these bytes, or the free slot where
 // it belongs.
-func probe[T string | []byte](v *vocabulary, hash uint64, token T) (slot int, known bool) {
+func probe[T string | []byte](v *vocabulary, hash, head uint64, token T) (slot int, known bool) {
 	tag := hashTag(hash)
 	mask := len(v.slots) - 1
 	for slot = int(hash) & mask; ; slot = (slot + 1) & mask {
@@ -115,29 +212,38 @@ func probe[T string | []byte](v *vocabulary, hash uint64, token T) (slot int, kn
 		if entry == 0 {
 			return slot, false
 		}
-		if entry&^idMask == tag && string(v.token(entry&idMask-1)) == string(token) {
+		if entry&^idMask != tag || v.heads[entry&idMask-1] != head {
+			continue
+		}
+		if len(token) <= headBytes || string(v.token(entry&idMask-1)) == string(token) {
 			return slot, true
 		}
 	}
 }
 
-func (v *vocabulary) hash(token []byte) uint64 { return maphash.Bytes(v.seed, token) }
-
 // findHashed returns the id of the token that merging can give with these
-// bytes, of which hash is the hash.
-func (v *vocabulary) findHashed(hash uint64, token []byte) (uint32, bool) {
-	slot, known := probe(v, hash, token)
+// bytes, of which hash is the hash and head the head.
+func (v *vocabulary) findHashed(hash, head uint64, token []byte) (uint32, bool) {
+	slot, known := probe(v, hash, head, token)
 	return v.slots[slot]&idMask - 1, known
 }
 
 // findText is findHashed for a part of a text.
 func (v *vocabulary) findText(token string) (uint32, bool) {
-	slot, known := probe(v, maphash.String(v.seed, token), token)
+	head := headOf(token)
+	hash := v.hashHead(head)
+	if len(token) > headBytes {
+		hash = maphash.String(v.seed, token)
+	}
+	slot, known := probe(v, hash, head, token)
 	return v.slots[slot]&idMask - 1, known
 }
 
-// is reports whether findHashed would return this id for a token with these
+// is reports whether find would return this id for a token with these
 // bytes. It may say no where the answer is yes.
-func (v *vocabulary) is(id uint32, token []byte) bool {
-	return int(id) < v.size() && v.kinds[id] == ordinary && string(v.token(id)) == string(token)
+func (v *vocabulary) is(id uint32, head uint64, token []byte) bool {
+	if int(id) >= v.size() || v.kinds[id] != ordinary || v.heads[id] != head {
+		return false
+	}
+	return len(token) <= headBytes || string(v.token(id)) == string(token)
 }
