@@ -34,7 +34,9 @@ type Model struct {
 	image       *engine.Image       // made when first needed; used like workspace
 	served      bool                // logits have been computed: from now on the image may be made
 	releaseHead func(rows []uint16) // giveBackHead, as a value
+	rowsRead    int                 // of the head since its memory was handed back, once there is an image
 
+	reading *reading // nil for a model in memory
 	closing sync.Once
 	closed  atomic.Bool
 }
@@ -88,11 +90,14 @@ func Open(path string, opts ...Option) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bitnet: %w", err)
 	}
+	reading := startReading(f)
 	m, err := newModel(f, opts)
 	if err != nil {
+		reading.end()
 		f.Close()
 		return nil, err
 	}
+	m.reading = reading
 	return m, nil
 }
 
@@ -188,6 +193,7 @@ func (m *Model) Close() error {
 	var err error
 	m.closing.Do(func() {
 		m.closed.Store(true)
+		m.reading.end()
 		m.engine.Pool.Close()
 		err = m.file.Close()
 	})

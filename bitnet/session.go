@@ -231,6 +231,11 @@ func (s *Session) allLogits(ctx context.Context, release func([]uint16)) ([]floa
 	return s.logits, nil
 }
 
+// rowsPerRelease is after how many rows of the head its memory is handed back: so
+// many that this takes no time worth mentioning, so few that large pages of 2 MB
+// around them do not count beside the model.
+const rowsPerRelease = 64
+
 // largestLogits returns the tokens that may have one of the k largest logits,
 // by ascending id, and these logits. ok is false where all logits are to be
 // computed: because only that will do, or because these are the model's first logits,
@@ -254,6 +259,12 @@ func (s *Session) largestLogits(ctx context.Context, k int) (ids []int, logits [
 		m.image = m.engine.BuildImage(m.weights.head, m.config.EmbeddingLength, m.releaseHead)
 	}
 	ids, logits, ok = m.engine.Largest(m.image, m.weights.head, s.hidden, k)
+	// With each row that is read here and there, and the one of the embedding
+	// before, the system may bring a large page.
+	if m.rowsRead += 1 + len(ids); m.rowsRead >= rowsPerRelease {
+		m.releaseHead(m.weights.head)
+		m.rowsRead = 0
+	}
 	// The engine's slices are another session's after this one's turn.
 	s.someIDs = append(s.someIDs[:0], ids...)
 	s.someLogits = append(s.someLogits[:0], logits...)

@@ -13,5 +13,6 @@ func mapFile(file *os.File, size int) (data []byte, unmap func() error, err erro
 	if err != nil {
 		return nil, nil, fmt.Errorf("map the file: %w", err)
 	}
+	preferLargePages(data)
 	return data, func() error { return syscall.Munmap(data) }, nil
 }

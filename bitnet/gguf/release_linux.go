@@ -7,11 +7,11 @@ import (
 )
 
 // Release tells the system that this process will not need the memory of a view
-// into the file, such as [Tensor.Data], for a while: its whole pages no longer
-// count as resident. The view stays valid; reading it again takes the pages from
-// the system's file cache, or from the disk if they have left it. It does
-// nothing for a File from [Parse], for slices that are not part of the file, and
-// on systems other than Linux.
+// into the file, such as [Tensor.Data], for a while: its whole pages, and what
+// shares a large page with them, no longer count as resident. The view stays
+// valid; reading it again takes the pages from the system's file cache, or from
+// the disk if they have left it. It does nothing for a File from [Parse], for
+// slices that are not part of the file, and on systems other than Linux.
 func (f *File) Release(data []byte) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()

@@ -58,7 +58,8 @@ func TestReleaseGivesMemoryBack(t *testing.T) {
 		}
 		f.Release(x.Data[:size/2])
 		after := resident(t, path)
-		if freed, most := before-after, size/2; freed < most-4<<20 || freed > most {
+		// Large pages may go or stay whole.
+		if freed, want := before-after, size/2; freed < want-4<<20 || freed > want+4<<20 {
 			t.Errorf("%d bytes were resident, %d after half of them was released", before, after)
 		}
 	}
