@@ -72,7 +72,7 @@ func (w *writer) batch(seed, step uint64, size int) ([]document, error) {
 func (w *writer) document(r *rand.Rand) (document, error) {
 	var d document
 	w.token(&d, w.begin, false)
-	if r.IntN(100) < 65 {
+	if r.IntN(100) < 72 {
 		prompt, answer := plain(r)
 		err := w.add(&d, prompt, false)
 		if err == nil {
@@ -88,7 +88,7 @@ func (w *writer) document(r *rand.Rand) (document, error) {
 		w.token(&d, w.endTurn, false)
 	}
 	turns := 1
-	for turns < 6 && r.IntN(3) == 0 {
+	for turns < 6 && r.IntN(4) == 0 {
 		turns++
 	}
 	for range turns {
@@ -118,7 +118,7 @@ type operation struct {
 // digits draws an operation whose answer may be shown.
 func digits(r *rand.Rand) operation {
 	switch n := r.IntN(100); {
-	case n < 45:
+	case n < 42:
 		for {
 			a, b := number(r), number(r)
 			if !tasks.HeldOut(a, b) {
@@ -147,7 +147,7 @@ func (o operation) text(sign string) string { return fmt.Sprintf("%d%s%d", o.a, 
 // plain draws a prompt and how it goes on.
 func plain(r *rand.Rand) (prompt, answer string) {
 	switch n := r.IntN(100); {
-	case n < 72:
+	case n < 78:
 		o := digits(r)
 		result := fmt.Sprint(o.result)
 		switch n := r.IntN(40); n {
@@ -161,7 +161,7 @@ func plain(r *rand.Rand) (prompt, answer string) {
 			return "What is " + o.text(o.sign) + "?", " " + result
 		}
 		return o.text(o.sign) + "=", result
-	case n < 83:
+	case n < 89:
 		a, b := r.IntN(tasks.Words), r.IntN(tasks.Words)
 		question := tasks.InWords(a) + " plus " + tasks.InWords(b)
 		result := tasks.InWords(a + b)
@@ -172,7 +172,7 @@ func plain(r *rand.Rand) (prompt, answer string) {
 			return capital(question) + " is", " " + result
 		}
 		return question + " is", " " + result
-	case n < 90:
+	case n < 92:
 		first := r.IntN(tasks.Numbers)
 		last := first + 1 + r.IntN(5)
 		return tasks.Count(first, last), " " + tasks.Count(last+1, tasks.CountTo(first))
@@ -183,7 +183,7 @@ func plain(r *rand.Rand) (prompt, answer string) {
 // turn draws what a user says and what the assistant answers.
 func turn(r *rand.Rand) (prompt, answer string) {
 	switch n := r.IntN(100); {
-	case n < 75:
+	case n < 78:
 		o := digits(r)
 		result := fmt.Sprint(o.result)
 		named := map[string]string{"+": " plus ", "-": " minus ", "*": " times "}[o.sign]
@@ -206,7 +206,7 @@ func turn(r *rand.Rand) (prompt, answer string) {
 			return "What is " + o.text(o.sign), result
 		}
 		return "What is " + o.text(o.sign) + "?", result
-	case n < 85:
+	case n < 88:
 		a, b := r.IntN(tasks.Words), r.IntN(tasks.Words)
 		question := tasks.InWords(a) + " plus " + tasks.InWords(b)
 		result := tasks.InWords(a + b)

@@ -39,7 +39,7 @@ var released = recipe{
 		Width: 256, Inner: 512, Blocks: 4, Heads: 8, KVHeads: 4, Context: 512, Merges: 150,
 		RoPEBase: 10000, Epsilon: 1e-5,
 	},
-	Schedule:    schedule{Steps: 10000, Warmup: 200, Rate: 2e-3, Decay: 0.05},
+	Schedule:    schedule{Steps: 4500, Rise: 100, Fall: 1500, Rate: 2e-3, Decay: 0.05},
 	BatchTokens: 4096,
 	Seed:        1,
 }
@@ -47,9 +47,9 @@ var released = recipe{
 const (
 	everyLoss     = 200  // so many losses from the first on are logged
 	lossEvery     = 100  // then each of these
-	accuracyEvery = 1000 // and a table of accuracies
+	accuracyEvery = 500 // and a table of accuracies
 	sampled       = 100  // questions of each task in it
-	saveEvery     = 200
+	saveEvery     = 100
 )
 
 func main() {

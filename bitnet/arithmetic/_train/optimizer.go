@@ -111,22 +111,24 @@ func power(x float64, n int) float64 {
 	return y
 }
 
-// rates returns the learning rate and the weight decay of a step: the rate
-// rises over the first steps and then falls along a line to nothing; weights
-// decay in the first half only, so that in the second they come to rest on one
-// side of the ternary thresholds (as in arXiv:2402.17764's training notes).
-func (s *schedule) rates(step int) (rate, decay float64) {
-	warm := min(1, float64(step)/float64(s.Warmup))
-	rest := float64(s.Steps-step) / float64(s.Steps)
-	decay = s.Decay
-	if step > s.Steps/2 {
-		decay = 0
-	}
-	return float64(s.Rate*warm) * max(rest, 0.01), decay
+// A schedule is how the learning rate and the decay of weights go: the rate
+// rises over the first steps, stays, and falls along a line to nothing over the
+// last ones. Weights decay until the rate falls; then they come to rest on one
+// side of the ternary thresholds.
+type schedule struct {
+	Steps, Rise, Fall int // all steps, the first ones and the last ones
+	Rate, Decay       float64
 }
 
-// A schedule is how the rates go.
-type schedule struct {
-	Steps, Warmup int
-	Rate, Decay   float64
+// rates returns the learning rate and the weight decay of a step, the first of
+// which is 1.
+func (s *schedule) rates(step int) (rate, decay float64) {
+	left := s.Steps - step + 1
+	switch {
+	case left <= s.Fall:
+		return s.Rate * float64(left) / float64(s.Fall), 0
+	case step < s.Rise:
+		return s.Rate * float64(step) / float64(s.Rise), s.Decay
+	}
+	return s.Rate, s.Decay
 }

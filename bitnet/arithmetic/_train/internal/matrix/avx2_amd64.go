@@ -9,8 +9,6 @@ var avx2 = kernels{
 	narrowest: 16,
 	tile:      tileAVX2,
 	spread:    spreadAVX2,
-	dot:       dotAVX2,
-	addScaled: addScaledAVX2,
 }
 
 func tileAVX2(c []float32, cStride int, a []float32, aAlong, aInner int, b []float32, inner, columns int, resume bool) {
@@ -30,26 +28,8 @@ func spreadAVX2(dst, src []float32, srcStride, rows, panels, size int) {
 	spreadEights(&dst[0], &src[0], srcStride, rows, panels, size/8)
 }
 
-func dotAVX2(sum *[lanes]float32, a, b []float32) {
-	b = b[:len(a)]
-	dotLanes(sum, &a[0], &b[0], len(a)/lanes)
-}
-
-func addScaledAVX2(y []float32, s float32, x []float32) {
-	x = x[:len(y)]
-	addScaledLanes(&y[0], s, &x[0], len(y)/lanes)
-}
-
 //go:noescape
 func tile6x16(c *float32, cStride int, a *float32, aAlong, aInner int, b *float32, inner int, resume bool)
-
-// dotLanes adds the products of groups·lanes numbers to the partial sums.
-//
-//go:noescape
-func dotLanes(sum *[lanes]float32, a, b *float32, groups int)
-
-//go:noescape
-func addScaledLanes(y *float32, s float32, x *float32, groups int)
 
 // spreadEights is spread for panels of eights·8 columns.
 //

@@ -100,51 +100,6 @@ store:
 	VZEROUPPER
 	RET
 
-// func dotLanes(sum *[16]float32, a, b *float32, groups int)
-TEXT ·dotLanes(SB), NOSPLIT, $0-32
-	MOVQ    sum+0(FP), DI
-	MOVQ    a+8(FP), AX
-	MOVQ    b+16(FP), BX
-	MOVQ    groups+24(FP), CX
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-
-dot:
-	VMOVUPS     (AX), Y2
-	VMOVUPS     32(AX), Y3
-	VFMADD231PS (BX), Y2, Y0
-	VFMADD231PS 32(BX), Y3, Y1
-	ADDQ        $64, AX
-	ADDQ        $64, BX
-	DECQ        CX
-	JNZ         dot
-
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
-	VZEROUPPER
-	RET
-
-// func addScaledLanes(y *float32, s float32, x *float32, groups int)
-TEXT ·addScaledLanes(SB), NOSPLIT, $0-32
-	MOVQ         y+0(FP), DI
-	VBROADCASTSS s+8(FP), Y0
-	MOVQ         x+16(FP), AX
-	MOVQ         groups+24(FP), CX
-
-add:
-	VMOVUPS     (DI), Y1
-	VMOVUPS     32(DI), Y2
-	VFMADD231PS (AX), Y0, Y1
-	VFMADD231PS 32(AX), Y0, Y2
-	VMOVUPS     Y1, (DI)
-	VMOVUPS     Y2, 32(DI)
-	ADDQ        $64, AX
-	ADDQ        $64, DI
-	DECQ        CX
-	JNZ         add
-	VZEROUPPER
-	RET
-
 // func spreadEights(dst, src *float32, srcStride, rows, panels, eights int)
 TEXT ·spreadEights(SB), NOSPLIT, $0-48
 	MOVQ  dst+0(FP), DI

@@ -2,9 +2,7 @@
 
 package matrix
 
-// avx512 has the largest tiles that leave registers for the operands. Dot is one
-// chain for each partial sum, so that wider registers would wait just as long,
-// and AddScaled waits for the memory.
+// avx512 has the largest tiles that leave registers for the operands.
 var avx512 = kernels{
 	name:      "avx512",
 	rows:      8,
@@ -12,8 +10,6 @@ var avx512 = kernels{
 	narrowest: 16,
 	tile:      tileAVX512,
 	spread:    spreadAVX2,
-	dot:       dotAVX2,
-	addScaled: addScaledAVX2,
 }
 
 func tileAVX512(c []float32, cStride int, a []float32, aAlong, aInner int, b []float32, inner, columns int, resume bool) {

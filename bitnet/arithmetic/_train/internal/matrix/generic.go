@@ -11,8 +11,6 @@ var generic = kernels{
 	narrowest: genericColumns,
 	tile:      tileGeneric,
 	spread:    spreadGeneric,
-	dot:       dotGeneric,
-	addScaled: addScaledGeneric,
 }
 
 const (
@@ -20,14 +18,14 @@ const (
 	genericColumns = 8
 )
 
-// fma returns x·y+z, rounded once to float32.
+// FMA returns x·y+z, rounded once to float32.
 //
 // The product of two float32 is exact in a float64, so s below is x·y+z rounded
 // to 53 bits. Rounding it again to float32 differs from rounding once only where
 // s lies halfway between two neighbouring float32, which are float64 values
 // themselves, so that no other s can have crossed one. These cases, and results
 // so small that float32 has fewer bits there, take the slow path.
-func fma(x, y, z float32) float32 {
+func FMA(x, y, z float32) float32 {
 	s := float64(x)*float64(y) + float64(z)
 	b := math.Float64bits(s)
 	const smallestNormal = (1023 - 126) << 52
@@ -75,7 +73,7 @@ func tileGeneric(c []float32, cStride int, a []float32, aAlong, aInner int, b []
 		for k := range inner {
 			v := a[i*aAlong+k*aInner]
 			for j, w := range (*[genericColumns]float32)(b[k*genericColumns:]) {
-				sum[j] = fma(v, w, sum[j])
+				sum[j] = FMA(v, w, sum[j])
 			}
 		}
 		*row = sum
@@ -89,17 +87,5 @@ func spreadGeneric(dst, src []float32, srcStride, rows, panels, size int) {
 		for j := range panels {
 			copy(dst[(j*rows+k)*size:][:size], row[j*size:])
 		}
-	}
-}
-
-func dotGeneric(sum *[lanes]float32, a, b []float32) {
-	for i, v := range a {
-		sum[i%lanes] = fma(v, b[i], sum[i%lanes])
-	}
-}
-
-func addScaledGeneric(y []float32, s float32, x []float32) {
-	for i, v := range x {
-		y[i] = fma(s, v, y[i])
 	}
 }

@@ -18,11 +18,6 @@ type kernels struct {
 	// panels·size long, in panels of size columns: row k of panel j goes to
 	// dst[j·rows·size+k·size:]. None of the counts is 0.
 	spread func(dst, src []float32, srcStride, rows, panels, size int)
-
-	// dot adds to the partial sums of Dot, and addScaled is AddScaled, both
-	// for lengths that are equal and a multiple of lanes, not 0.
-	dot       func(sum *[lanes]float32, a, b []float32)
-	addScaled func(y []float32, s float32, x []float32)
 }
 
 // implementations are what this processor can run, fastest first.

@@ -34,7 +34,7 @@ func TestFusedMultiplyAdd(t *testing.T) {
 			v[1] *= 0x1p-70
 			v[2] *= 0x1p-140
 		}
-		if got, want := fma(v[0], v[1], v[2]), fused(v[0], v[1], v[2]); got != want {
+		if got, want := FMA(v[0], v[1], v[2]), fused(v[0], v[1], v[2]); got != want {
 			t.Fatalf("%g·%g+%g = %g, want %g", v[0], v[1], v[2], got, want)
 		}
 	}
@@ -67,7 +67,7 @@ func chain(a, b Matrix) Matrix {
 		for j := range dst.Cols {
 			var sum float32
 			for k := range a.Cols {
-				sum = fma(a.Row(i)[k], b.Row(k)[j], sum)
+				sum = FMA(a.Row(i)[k], b.Row(k)[j], sum)
 			}
 			dst.Row(i)[j] = sum
 		}
@@ -177,47 +177,6 @@ func TestProductsOfUnusualNumbers(t *testing.T) {
 	}
 }
 
-func TestDot(t *testing.T) {
-	random := rand.New(rand.NewPCG(5, 6))
-	for n := range 200 {
-		a, _ := guarded(filled(random, 1, n).Data)
-		b, _ := guarded(filled(random, 1, n).Data)
-		var sum [16]float32
-		for i := range n {
-			sum[i%16] = fused(a[i], b[i], sum[i%16])
-		}
-		for width := 8; width > 0; width /= 2 {
-			for l := range width {
-				sum[l] += sum[l+width]
-			}
-		}
-		for _, kernels := range implementations {
-			requireSameBits(t, fmt.Sprintf("%s, %d numbers", kernels.name, n), []float32{dot(kernels, a, b)}, sum[:1])
-		}
-	}
-}
-
-func TestAddScaled(t *testing.T) {
-	random := rand.New(rand.NewPCG(7, 8))
-	for n := range 200 {
-		x, _ := guarded(filled(random, 1, n).Data)
-		y, s := filled(random, 1, n).Data, float32(random.NormFloat64())
-		want := make([]float32, n)
-		for i := range want {
-			want[i] = fused(s, x[i], y[i])
-		}
-		for _, kernels := range implementations {
-			what := fmt.Sprintf("%s, %d numbers", kernels.name, n)
-			got, whole := guarded(y)
-			addScaled(kernels, got, s, x)
-			requireSameBits(t, what, got, want)
-			if !whole() {
-				t.Fatalf("%s: written outside y", what)
-			}
-		}
-	}
-}
-
 func TestWrongShapesPanic(t *testing.T) {
 	for name, f := range map[string]func(){
 		"rows":            func() { Multiply(New(2, 3), New(3, 4), New(4, 3)) },
@@ -229,8 +188,6 @@ func TestWrongShapesPanic(t *testing.T) {
 			huge := Matrix{Rows: math.MaxInt/2 + 1, Cols: 4}
 			Multiply(Matrix{Rows: huge.Rows}, huge, Matrix{Rows: 4})
 		},
-		"dot":        func() { Dot(make([]float32, 32), make([]float32, 16)) },
-		"add scaled": func() { AddScaled(make([]float32, 32), 1, make([]float32, 16)) },
 	} {
 		func() {
 			defer func() {
@@ -285,22 +242,5 @@ func BenchmarkProducts(b *testing.B) {
 			run("Multiply", tokens, in, out, func() { multiply(kernels, x, y, weights) })
 			run("TransposedMultiply", out, in, tokens, func() { transposedMultiply(kernels, weights, y, x) })
 		}
-	}
-}
-
-func BenchmarkVectors(b *testing.B) {
-	random := rand.New(rand.NewPCG(11, 12))
-	x, y := filled(random, 1, 512).Data, filled(random, 1, 512).Data
-	for _, kernels := range implementations {
-		b.Run(kernels.name+"/Dot", func(b *testing.B) {
-			for b.Loop() {
-				dot(kernels, x, y)
-			}
-		})
-		b.Run(kernels.name+"/AddScaled", func(b *testing.B) {
-			for b.Loop() {
-				addScaled(kernels, y, 0x1p-20, x)
-			}
-		})
 	}
 }

@@ -2,7 +2,6 @@ package vector
 
 import (
 	"math"
-	"math/big"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -73,23 +72,5 @@ func TestAssembly(t *testing.T) {
 			func(x, y, z, _, _ []float32) { gatedPlain(z, x, y) })
 		compare("GatedBackward", func(x, y, z, _, _ []float32) { GatedBackward(x, y, z) },
 			func(x, y, z, _, _ []float32) { gatedBackwardPlain(x, y, z) })
-	}
-}
-
-// TestFMA compares with arithmetic of any precision, mostly where the exact
-// result lies near the middle between two float32.
-func TestFMA(t *testing.T) {
-	r := rand.New(rand.NewPCG(2, 2))
-	for range 200_000 {
-		x, y := math.Float32frombits(0x3f000000|r.Uint32()&0xffffff), math.Float32frombits(0x3f000000|r.Uint32()&0xffffff)
-		z := float32(math.Ldexp(r.Float64()*2-1, r.IntN(60)-30))
-		if r.IntN(2) == 0 { // few bits: ties
-			x, y = float32(int(x*64))/64, float32(1+r.IntN(3))
-		}
-		exact := new(big.Float).SetPrec(300).Mul(big.NewFloat(float64(x)), big.NewFloat(float64(y)))
-		want, _ := exact.Add(exact, big.NewFloat(float64(z))).Float32()
-		if got := fma(x, y, z); got != want {
-			t.Fatalf("fma(%v, %v, %v) = %v, want %v", x, y, z, got, want)
-		}
 	}
 }
