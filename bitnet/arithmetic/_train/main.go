@@ -200,11 +200,6 @@ func table(w io.Writer, step int, file []byte) error {
 		return err
 	}
 	defer m.Close()
-	s, err := m.NewSession()
-	if err != nil {
-		return err
-	}
-	defer s.Close()
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "after step %d, SHA-256 %x:\n", step, sha256.Sum256(file))
 	r := rand.New(rand.NewPCG(7, 7))
@@ -212,7 +207,7 @@ func table(w io.Writer, step int, file []byte) error {
 		questions := task.Questions
 		r.Shuffle(len(questions), func(i, j int) { questions[i], questions[j] = questions[j], questions[i] })
 		questions = questions[:min(len(questions), sampled)]
-		right, err := tasks.Right(context.Background(), s, questions)
+		right, err := tasks.Right(context.Background(), m, questions)
 		if err != nil {
 			return err
 		}
