@@ -53,13 +53,39 @@ func (w *writer) token(d *document, id int, learned bool) {
 	d.learned = append(d.learned, learned)
 }
 
+// A mix is how many of a hundred questions are of each kind.
+type mix struct{ plain, turns shares }
+
+// The rest of the questions are none of the tasks; the rest of those in digits
+// are products.
+type shares struct{ digits, words, counting, sums, differences int }
+
+// At first most questions are in digits, which take the most steps to learn;
+// once they go well, words and counting get more room.
+var (
+	early = mix{
+		plain: shares{digits: 78, words: 11, counting: 3, sums: 42, differences: 48},
+		turns: shares{digits: 78, words: 10, counting: 3, sums: 42, differences: 48},
+	}
+	late = mix{
+		plain: shares{digits: 62, words: 20, counting: 10, sums: 42, differences: 44},
+		turns: shares{digits: 58, words: 24, counting: 10, sums: 42, differences: 44},
+	}
+)
+
+const earlySteps = 2000
+
 // batch returns documents of at least size tokens together, those of one step
 // of training.
 func (w *writer) batch(seed, step uint64, size int) ([]document, error) {
 	r := rand.New(rand.NewPCG(seed, step))
+	mix := early
+	if step > earlySteps {
+		mix = late
+	}
 	var documents []document
 	for tokens := 0; tokens < size; {
-		d, err := w.document(r)
+		d, err := w.document(r, mix)
 		if err != nil {
 			return nil, err
 		}
@@ -69,11 +95,11 @@ func (w *writer) batch(seed, step uint64, size int) ([]document, error) {
 	return documents, nil
 }
 
-func (w *writer) document(r *rand.Rand) (document, error) {
+func (w *writer) document(r *rand.Rand, m mix) (document, error) {
 	var d document
 	w.token(&d, w.begin, false)
 	if r.IntN(100) < 72 {
-		prompt, answer := plain(r)
+		prompt, answer := plain(r, m.plain)
 		err := w.add(&d, prompt, false)
 		if err == nil {
 			err = w.add(&d, answer, true)
@@ -92,7 +118,7 @@ func (w *writer) document(r *rand.Rand) (document, error) {
 		turns++
 	}
 	for range turns {
-		prompt, answer := turn(r)
+		prompt, answer := turn(r, m.turns)
 		err := w.add(&d, "User: "+prompt, false)
 		w.token(&d, w.endTurn, false)
 		if err == nil {
@@ -116,16 +142,16 @@ type operation struct {
 }
 
 // digits draws an operation whose answer may be shown.
-func digits(r *rand.Rand) operation {
+func digits(r *rand.Rand, s shares) operation {
 	switch n := r.IntN(100); {
-	case n < 42:
+	case n < s.sums:
 		for {
 			a, b := number(r), number(r)
 			if !tasks.HeldOut(a, b) {
 				return operation{a, b, a + b, "+"}
 			}
 		}
-	case n < 90:
+	case n < s.sums+s.differences:
 		a, b := number(r), number(r)
 		return operation{a, b, a - b, "-"}
 	}
@@ -145,10 +171,10 @@ func number(r *rand.Rand) int {
 func (o operation) text(sign string) string { return fmt.Sprintf("%d%s%d", o.a, sign, o.b) }
 
 // plain draws a prompt and how it goes on.
-func plain(r *rand.Rand) (prompt, answer string) {
+func plain(r *rand.Rand, s shares) (prompt, answer string) {
 	switch n := r.IntN(100); {
-	case n < 78:
-		o := digits(r)
+	case n < s.digits:
+		o := digits(r, s)
 		result := fmt.Sprint(o.result)
 		switch n := r.IntN(40); n {
 		case 0:
@@ -161,7 +187,7 @@ func plain(r *rand.Rand) (prompt, answer string) {
 			return "What is " + o.text(o.sign) + "?", " " + result
 		}
 		return o.text(o.sign) + "=", result
-	case n < 89:
+	case n < s.digits+s.words:
 		a, b := r.IntN(tasks.Words), r.IntN(tasks.Words)
 		question := tasks.InWords(a) + " plus " + tasks.InWords(b)
 		result := tasks.InWords(a + b)
@@ -172,7 +198,7 @@ func plain(r *rand.Rand) (prompt, answer string) {
 			return capital(question) + " is", " " + result
 		}
 		return question + " is", " " + result
-	case n < 92:
+	case n < s.digits+s.words+s.counting:
 		first := r.IntN(tasks.Numbers)
 		last := first + 1 + r.IntN(5)
 		return tasks.Count(first, last), " " + tasks.Count(last+1, tasks.CountTo(first))
@@ -181,10 +207,10 @@ func plain(r *rand.Rand) (prompt, answer string) {
 }
 
 // turn draws what a user says and what the assistant answers.
-func turn(r *rand.Rand) (prompt, answer string) {
+func turn(r *rand.Rand, s shares) (prompt, answer string) {
 	switch n := r.IntN(100); {
-	case n < 78:
-		o := digits(r)
+	case n < s.digits:
+		o := digits(r, s)
 		result := fmt.Sprint(o.result)
 		named := map[string]string{"+": " plus ", "-": " minus ", "*": " times "}[o.sign]
 		switch r.IntN(40) {
@@ -206,7 +232,7 @@ func turn(r *rand.Rand) (prompt, answer string) {
 			return "What is " + o.text(o.sign), result
 		}
 		return "What is " + o.text(o.sign) + "?", result
-	case n < 88:
+	case n < s.digits+s.words:
 		a, b := r.IntN(tasks.Words), r.IntN(tasks.Words)
 		question := tasks.InWords(a) + " plus " + tasks.InWords(b)
 		result := tasks.InWords(a + b)
@@ -217,7 +243,7 @@ func turn(r *rand.Rand) (prompt, answer string) {
 			return "what is " + question, result
 		}
 		return "What is " + question + "?", result
-	case n < 91:
+	case n < s.digits+s.words+s.counting:
 		first := r.IntN(tasks.Numbers)
 		last := first + 1 + r.IntN(5)
 		shown, rest := tasks.Count(first, last), tasks.Count(last+1, tasks.CountTo(first))

@@ -45,10 +45,10 @@ var released = recipe{
 }
 
 const (
-	everyLoss     = 200  // so many losses from the first on are logged
-	lossEvery     = 100  // then each of these
+	everyLoss     = 200 // so many losses from the first on are logged
+	lossEvery     = 100 // then each of these
 	accuracyEvery = 500 // and a table of accuracies
-	sampled       = 100  // questions of each task in it
+	sampled       = 100 // questions of each task in it
 	saveEvery     = 100
 )
 
