@@ -17,7 +17,7 @@ import (
 var chatCommand = command{
 	name:    "chat",
 	summary: "hold a conversation",
-	help: `bitnet chat --model M [--system S] [flags]
+	help: `bitnet chat [--model M] [--system S] [flags]
 
 A conversation: one line of standard input is one turn, and the answer goes to
 standard output. On a terminal, Ctrl-C ends an answer and keeps the
@@ -50,7 +50,7 @@ func chat(c *call) error {
 	if err := parseAlone(flags, c.args); err != nil {
 		return err
 	}
-	if err := model.check(); err != nil {
+	if err := checkNames(flags); err != nil {
 		return err
 	}
 	options, err := generation.options(c)

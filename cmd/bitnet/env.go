@@ -9,7 +9,7 @@ import (
 
 const environmentHelp = `
 environment, as defaults that flags override:
-  BITNET_MODEL           the model file
+  BITNET_MODEL           the model file; without one, the built-in model is used
   BITNET_THREADS         how many threads to compute with
   BITNET_SEED            the seed of sampling
   BITNET_LOG             what to tell on standard error: debug, info (timings;

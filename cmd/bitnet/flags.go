@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/gobitnet/gobitnet/bitnet"
+	"github.com/gobitnet/gobitnet/bitnet/arithmetic"
+	"github.com/gobitnet/gobitnet/bitnet/gguf"
 	"github.com/gobitnet/gobitnet/tokenizer"
 )
 
@@ -66,7 +69,9 @@ type modelFlags struct {
 	threads   int
 }
 
-const modelHelp = `  --model M         the GGUF file of a BitNet b1.58 model (or BITNET_MODEL)
+const modelHelp = `  --model M         the GGUF file of a BitNet b1.58 model (default:
+                    BITNET_MODEL, or the built-in one, which only knows small
+                    sums)
   --tokenizer T     take the vocabulary from this GGUF or tokenizer.json instead
                     of the model's
   --threads N       compute with N threads; 0 means all processors that the
@@ -83,11 +88,36 @@ func (m *modelFlags) register(flags *flag.FlagSet, s settings) {
 	})
 }
 
-func (m *modelFlags) check() error {
-	if m.path == "" {
-		return usagef("no model: name its GGUF file by --model or in BITNET_MODEL")
+// checkNames refuses names of files that were given as nothing, as by a variable
+// of a script that is not set: the built-in model is for whoever names none.
+func checkNames(flags *flag.FlagSet) error {
+	for _, name := range []string{"model", "tokenizer"} {
+		if given(flags, name) && flags.Lookup(name).Value.String() == "" {
+			return usagef("--%s is given, but empty: name a file, or leave it out", name)
+		}
 	}
 	return nil
+}
+
+// builtIn is the name of the built-in model where others have that of a file.
+const builtIn = "arithmetic (built in)"
+
+// name returns what to call the model.
+func (m *modelFlags) name() string { return cmp.Or(m.path, builtIn) }
+
+// tellBuiltIn tells that the built-in model is used. Whoever expects more of it
+// than it knows would wonder.
+func tellBuiltIn(c *call) {
+	c.infof("no --model: using the built-in arithmetic model, which only knows small sums")
+}
+
+// builtInFile returns the file of the built-in model.
+func builtInFile() (*gguf.File, error) {
+	data, err := io.ReadAll(arithmetic.File())
+	if err != nil {
+		return nil, err
+	}
+	return gguf.Parse(data)
 }
 
 // open opens the model and returns it with the time that took.
@@ -101,9 +131,16 @@ func (m *modelFlags) open(c *call) (*bitnet.Model, time.Duration, error) {
 		}
 		options = append(options, bitnet.WithTokenizer(t))
 	}
-	model, err := bitnet.Open(m.path, options...)
+	var model *bitnet.Model
+	var err error
+	if m.path == "" {
+		tellBuiltIn(c)
+		model, err = arithmetic.Open(options...)
+	} else {
+		model, err = bitnet.Open(m.path, options...)
+	}
 	if err != nil {
-		return nil, 0, describeOpen(m.path, err)
+		return nil, 0, describeOpen(m.name(), err)
 	}
 	took := time.Since(start)
 	config := model.Config()

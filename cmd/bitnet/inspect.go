@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gobitnet/gobitnet/bitnet"
+	"github.com/gobitnet/gobitnet/bitnet/arithmetic"
 	"github.com/gobitnet/gobitnet/bitnet/gguf"
 	"github.com/gobitnet/gobitnet/tokenizer"
 )
@@ -16,12 +18,13 @@ import (
 var inspectCommand = command{
 	name:    "inspect",
 	summary: "show what is in a GGUF file",
-	help: `bitnet inspect M
+	help: `bitnet inspect [M]
 
 Prints the metadata, the tensors and the sizes of a GGUF file, of whatever
 model, and whether this program can run it. Long texts and lists are cut.
 
-  --model M         the file, where it is not an argument (or BITNET_MODEL)
+  --model M         the file, where it is not an argument (default:
+                    BITNET_MODEL, or the built-in one)
 `,
 	run: inspect,
 }
@@ -33,27 +36,36 @@ func inspect(c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := checkNames(flags); err != nil {
+		return err
+	}
 	if given(flags, "model") {
 		paths = append(paths, *model)
 	}
 	path := *model
 	switch len(paths) {
 	case 0:
-		if path == "" {
-			return usagef("no file: name a GGUF file, or set BITNET_MODEL")
-		}
 	case 1:
 		path = paths[0]
 	default:
 		return usagef("%d files: inspect shows one at a time", len(paths))
 	}
-	f, err := gguf.Open(path)
+	var f *gguf.File
+	open := func(options ...bitnet.Option) (*bitnet.Model, error) { return bitnet.Open(path, options...) }
+	if path == "" && len(paths) == 0 {
+		tellBuiltIn(c)
+		open = arithmetic.Open
+		f, err = builtInFile()
+	} else {
+		f, err = gguf.Open(path)
+	}
 	if err != nil {
 		return describeOpen(path, err)
 	}
 	defer f.Close()
 	w := bufio.NewWriterSize(c.stdout, 1<<16)
-	printFile(w, path, f)
+	printFile(w, cmp.Or(path, builtIn), f)
+	printUse(w, f, open)
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("writing standard output: %w", err)
 	}
@@ -61,8 +73,8 @@ func inspect(c *call) error {
 }
 
 // printFile prints a file. Errors of w come at its Flush.
-func printFile(w *bufio.Writer, path string, f *gguf.File) {
-	fmt.Fprintf(w, "file       %s\n", visible(path))
+func printFile(w *bufio.Writer, name string, f *gguf.File) {
+	fmt.Fprintf(w, "file       %s\n", visible(name))
 	fmt.Fprintf(w, "format     GGUF version %d, alignment %d\n", f.Version(), f.Alignment())
 	fmt.Fprintf(w, "size       %s bytes\n", grouped(f.Size()))
 
@@ -87,7 +99,6 @@ func printFile(w *bufio.Writer, path string, f *gguf.File) {
 		fmt.Fprintf(w, "  %-*s  %-7s  %-15s  %15s  at %d\n", width, visible(t.Name), t.Type, shape(t.Dims), size(t), t.Offset)
 	}
 	printTotals(w, tensors)
-	printUse(w, path, f)
 }
 
 // typeName names the type of a value: "uint32", or "string × 128256" for an
@@ -157,15 +168,15 @@ func printTotals(w io.Writer, tensors []gguf.Tensor) {
 	}
 }
 
-// printUse says what this program can do with the file.
-func printUse(w io.Writer, path string, f *gguf.File) {
+// printUse says what this program can do with the file, which open opens.
+func printUse(w io.Writer, f *gguf.File, open func(...bitnet.Option) (*bitnet.Model, error)) {
 	fmt.Fprintf(w, "\nuse\n")
 	if t, err := tokenizer.FromGGUF(f); err == nil {
 		fmt.Fprintf(w, "  tokenize   yes, %d tokens\n", t.VocabularySize())
 	} else {
 		fmt.Fprintf(w, "  tokenize   no: %s\n", visible(message(err)))
 	}
-	m, err := bitnet.Open(path, bitnet.WithThreads(1))
+	m, err := open(bitnet.WithThreads(1))
 	if err != nil {
 		reason := message(err)
 		if errors.Is(err, tokenizer.ErrVocabulary) {

@@ -21,7 +21,7 @@ import (
 var logitsCommand = command{
 	name:    "logits",
 	summary: "write the logits after each token of a sequence",
-	help: `bitnet logits --model M --tokens 1,2,3 --out FILE [flags]
+	help: `bitnet logits [--model M] --tokens 1,2,3 --out FILE [flags]
 
 Evaluates the tokens one by one, with nothing added, and writes the logits after
 each: one row of little-endian float32 for each token, with a value for each
@@ -45,7 +45,7 @@ func writeLogits(c *call) error {
 	if err := parseAlone(flags, c.args); err != nil {
 		return err
 	}
-	if err := model.check(); err != nil {
+	if err := checkNames(flags); err != nil {
 		return err
 	}
 	ids, err := parseTokens(*list)

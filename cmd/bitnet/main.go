@@ -1,10 +1,14 @@
 // Command bitnet runs BitNet b1.58 models.
 //
+//	bitnet run --prompt "2+2="
 //	bitnet run --model model.gguf --prompt "The capital of France is"
 //	bitnet chat --model model.gguf
 //	bitnet tokenize --model model.gguf "Hello world"
 //	bitnet inspect model.gguf
 //	bitnet logits --model model.gguf --tokens 1,2,3 --out logits.f32
+//
+// Where no model is named, the package arithmetic has a small one, which is in
+// the program and only knows small sums.
 //
 // "bitnet help" lists the commands and the environment variables, and "bitnet
 // help run" the flags of one command.
@@ -151,6 +155,11 @@ func overview() string {
 	}
 	fmt.Fprintf(&b, "  %-10s%s\n", "version", "print the program's version and the processor's kernels")
 	fmt.Fprintf(&b, "  %-10s%s\n", "help", "explain a command: bitnet help run")
+	b.WriteString(`
+where no model is named, a small one that is built in is used:
+  bitnet run --prompt "2+2="
+  bitnet chat
+`)
 	b.WriteString(environmentHelp)
 	b.WriteString(`
 exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted by Ctrl-C,

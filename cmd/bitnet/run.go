@@ -15,7 +15,7 @@ import (
 var runCommand = command{
 	name:    "run",
 	summary: "continue a prompt",
-	help: `bitnet run --model M --prompt P [flags]
+	help: `bitnet run [--model M] --prompt P [flags]
 
 Continues the prompt. The text goes to standard output as it is generated, and
 nothing else does; timings go to standard error.
@@ -75,7 +75,7 @@ func runPrompt(c *call) error {
 	if err := parseAlone(flags, c.args); err != nil {
 		return err
 	}
-	if err := model.check(); err != nil {
+	if err := checkNames(flags); err != nil {
 		return err
 	}
 	options, err := generation.options(c)
@@ -118,7 +118,7 @@ func runPrompt(c *call) error {
 	t.Load = loading.Seconds()
 	t.FirstToken = (loading + result.PromptTime).Seconds()
 	if *asJSON {
-		if err := printAnswer(c, result, generation.seed, model.path, m, t); err != nil {
+		if err := printAnswer(c, result, generation.seed, model.name(), m, t); err != nil {
 			return err
 		}
 	} else if out.terminal {
@@ -246,10 +246,10 @@ func (t *timings) line(r *bitnet.Result, seed *uint64) string {
 	return line
 }
 
-func printAnswer(c *call, r *bitnet.Result, seed *uint64, path string, m *bitnet.Model, t timings) error {
+func printAnswer(c *call, r *bitnet.Result, seed *uint64, name string, m *bitnet.Model, t timings) error {
 	a := answer{
 		Text: r.Text, Tokens: r.Tokens, PromptTokens: r.PromptTokens, CompletionTokens: r.CompletionTokens,
-		Reason: r.Reason, Seed: seed, Model: path,
+		Reason: r.Reason, Seed: seed, Model: name,
 	}
 	if a.Tokens == nil {
 		a.Tokens = []int{}

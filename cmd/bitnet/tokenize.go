@@ -2,20 +2,25 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"strconv"
+
+	"github.com/gobitnet/gobitnet/bitnet/gguf"
+	"github.com/gobitnet/gobitnet/tokenizer"
 )
 
 var tokenizeCommand = command{
 	name:    "tokenize",
 	summary: "show the tokens of a text",
-	help: `bitnet tokenize --model M|--tokenizer T [--ids] TEXT
+	help: `bitnet tokenize [--model M|--tokenizer T] [--ids] TEXT
 
 Prints a line for each token of the text: its id, a tab and the token in quotes.
 Special tokens are recognised and nothing is added. Without TEXT the text is
 standard input, every byte of it.
 
-  --model M         the GGUF file whose vocabulary to use (or BITNET_MODEL)
+  --model M         the GGUF file whose vocabulary to use (default:
+                    BITNET_MODEL, or the built-in one)
   --tokenizer T     a GGUF, with or without tensors, or a tokenizer.json to use
                     instead
   --ids             print the ids only, in one line
@@ -32,12 +37,8 @@ func tokenize(c *call) error {
 	if err != nil {
 		return err
 	}
-	path := *vocabulary
-	if path == "" {
-		path = *model
-	}
-	if path == "" {
-		return usagef("no vocabulary: name a file by --tokenizer, --model or in BITNET_MODEL")
+	if err := checkNames(flags); err != nil {
+		return err
 	}
 	var text string
 	switch {
@@ -52,7 +53,16 @@ func tokenize(c *call) error {
 			return err
 		}
 	}
-	t, err := openTokenizer(path)
+	var t *tokenizer.Tokenizer
+	if path := cmp.Or(*vocabulary, *model); path != "" {
+		t, err = openTokenizer(path)
+	} else {
+		tellBuiltIn(c)
+		var f *gguf.File
+		if f, err = builtInFile(); err == nil {
+			t, err = tokenizer.FromGGUF(f)
+		}
+	}
 	if err != nil {
 		return err
 	}

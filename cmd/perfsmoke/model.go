@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/gobitnet/gobitnet/bitnet/arithmetic"
 	"github.com/gobitnet/gobitnet/bitnet/synthetic"
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
 )
@@ -22,12 +23,39 @@ type modelFile struct {
 	path      string
 	bytes     int64
 	sha256    string
-	synthetic *receipt.Synthetic // nil of a file that somebody named
+	synthetic *receipt.Synthetic // of a synthetic model
+	builtIn   string             // of a built-in model, its name
 }
 
-// defaultModel returns the model that is run where none is named.
+// defaultModel returns the model that is run where none is named: the built-in
+// one, from the user's cache folder, where it puts it first if need be. It
+// relies on no file there that it has not read.
 func (c *console) defaultModel(ctx context.Context) (modelFile, error) {
-	return c.syntheticModel(ctx, receipt.Synthetic{Shape: "tiny", Seed: receipt.SyntheticSeed})
+	file := arithmetic.File()
+	hash := sha256.New()
+	if _, err := file.WriteTo(hash); err != nil {
+		return modelFile{}, err
+	}
+	sum := hex.EncodeToString(hash.Sum(nil))
+	folder, err := c.cacheFolder()
+	if err != nil {
+		return modelFile{}, fmt.Errorf("there is no cache folder to put the built-in model in: %w", err)
+	}
+	m := modelFile{
+		path:  filepath.Join(folder, receipt.BuiltInFile(receipt.BuiltInArithmetic, sum)),
+		bytes: file.Size(), sha256: sum, builtIn: receipt.BuiltInArithmetic,
+	}
+	if there, err := namedModel(ctx, m.path); err == nil && there.sha256 == sum {
+		return m, nil
+	}
+	err = replaceFile(ctx, m.path, func(w io.Writer) error {
+		_, err := arithmetic.File().WriteTo(w)
+		return err
+	})
+	if err != nil {
+		return modelFile{}, err
+	}
+	return m, nil
 }
 
 // namedModel returns the model in a file.
@@ -61,26 +89,14 @@ func (c *console) syntheticModel(ctx context.Context, s receipt.Synthetic) (mode
 	}
 
 	c.info("making the synthetic model %s in %s", s.Shape, path)
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return modelFile{}, err
-	}
-	f, err := os.CreateTemp(folder, ".making-*")
-	if err != nil {
-		return modelFile{}, err
-	}
-	defer os.Remove(f.Name()) // does nothing once it is renamed
 	sum := sha256.New()
-	out := bufio.NewWriterSize(io.MultiWriter(f, sum, stopper{ctx}), 1<<20)
-	err = synthetic.Write(out, shape, s.Seed)
-	if err == nil {
-		err = out.Flush()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
+	err = replaceFile(ctx, path, func(w io.Writer) error {
+		out := bufio.NewWriterSize(io.MultiWriter(w, sum), 1<<20)
+		if err := synthetic.Write(out, shape, s.Seed); err != nil {
+			return err
+		}
+		return out.Flush()
+	})
 	text := hex.EncodeToString(sum.Sum(nil))
 	if err == nil {
 		err = os.WriteFile(path+".sha256", []byte(text+"\n"), 0o644)
@@ -93,6 +109,28 @@ func (c *console) syntheticModel(ctx context.Context, s receipt.Synthetic) (mode
 		return modelFile{}, err
 	}
 	return modelFile{path: path, bytes: info.Size(), sha256: text, synthetic: &s}, nil
+}
+
+// replaceFile has write fill a file, in a folder that need not exist yet. The
+// file is there as a whole or not at all.
+func replaceFile(ctx context.Context, path string, write func(io.Writer) error) error {
+	folder := filepath.Dir(path)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(folder, ".making-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // does nothing once it is renamed
+	err = write(io.MultiWriter(f, stopper{ctx}))
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	return err
 }
 
 // cacheFolder returns the folder where models are kept.

@@ -140,7 +140,7 @@ func (c *console) gate(o *runOptions, baseline, r *receipt.Receipt) int {
 func (c *console) runOptions(args []string) (o *runOptions, status int, ok bool) {
 	o = &runOptions{}
 	flags := newFlags("run")
-	flags.StringVar(&o.model, "model", "", "`file` of the model (default: a small one made for the purpose)")
+	flags.StringVar(&o.model, "model", "", "`file` of the model (default: the built-in one, which only knows small sums)")
 	flags.StringVar(&o.tokenizer, "tokenizer", "", "`file` of the tokenizer (default: the model's own)")
 	flags.StringVar(&o.synthetic, "synthetic", "", "run a made-up model of this `shape`: "+strings.Join(synthetic.Names(), ", "))
 	flags.StringVar(&o.prompt, "prompt", "2+2=", "`text` to continue")
@@ -238,7 +238,7 @@ func (c *console) measure(ctx context.Context, o *runOptions) *receipt.Receipt {
 	r.Model.File = fileName(o.model)
 	m, err := c.findModel(ctx, o)
 	r.Model.File = cmp.Or(r.Model.File, fileName(m.path))
-	r.Model.Bytes, r.Model.SHA256, r.Model.Synthetic = m.bytes, m.sha256, m.synthetic
+	r.Model.Bytes, r.Model.SHA256, r.Model.Synthetic, r.Model.BuiltIn = m.bytes, m.sha256, m.synthetic, m.builtIn
 	if err == nil && o.tokenizer != "" {
 		r.Tokenizer = receipt.Tokenizer{Source: receipt.TokenizerFile, File: fileName(o.tokenizer)}
 		if r.Tokenizer.SHA256, _, err = hashFile(ctx, o.tokenizer); err != nil {
@@ -346,6 +346,7 @@ func (c *console) findModel(ctx context.Context, o *runOptions) (modelFile, erro
 	case o.synthetic != "":
 		return c.syntheticModel(ctx, receipt.Synthetic{Shape: o.synthetic, Seed: receipt.SyntheticSeed})
 	}
+	c.info("no --model: using the built-in arithmetic model, which only knows small sums")
 	return c.defaultModel(ctx)
 }
 

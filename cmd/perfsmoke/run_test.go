@@ -59,10 +59,13 @@ func misbehave(how string, c *console, args []string) {
 	}
 }
 
-// smoke runs a model and returns the receipt.
+// smoke runs the tiny model, or the one that args name, and returns the receipt.
 func smoke(t *testing.T, c *console, args ...string) (r *receipt.Receipt, status int, stdout, stderr string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "receipt.json")
+	if !slices.Contains(args, "--model") {
+		args = append(args, "--synthetic", "tiny")
+	}
 	status, stdout, stderr = run(t, c, append(args, "--receipt", path)...)
 	r, err := receipt.Read(path)
 	if err != nil {
@@ -241,7 +244,11 @@ func TestContextEndsRun(t *testing.T) {
 func TestTokenizerFile(t *testing.T) {
 	dir := t.TempDir()
 	model := filepath.Join(dir, "model.gguf")
-	data, err := os.ReadFile(tinyModel(t))
+	builtIn, err := modelConsole(nil).quiet().defaultModel(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(builtIn.path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,10 +268,10 @@ func TestTokenizerFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantGood(t, r)
-	if r.Tokenizer.Source != receipt.TokenizerFile || r.Tokenizer.File != "tokenizer.gguf" || r.Model.Synthetic != nil {
+	if r.Tokenizer.Source != receipt.TokenizerFile || r.Tokenizer.File != "tokenizer.gguf" || r.Model.Synthetic != nil || r.Model.BuiltIn != "" {
 		t.Errorf("%+v, %+v", r.Tokenizer, r.Model)
 	}
-	// The default model has the same hash, so it is found; the tokenizer is not.
+	// The built-in model has the same hash, so it is found; the tokenizer is not.
 	for _, c := range []struct {
 		args   []string
 		status int
@@ -508,7 +515,7 @@ func TestUsageAgreesWithTime(t *testing.T) {
 	path, log := filepath.Join(dir, "receipt.json"), filepath.Join(dir, "log")
 	tinyModel(t)
 	// In a process of its own: this one is so large that it would count.
-	cmd := exec.Command(os.Args[0], asTimed, program+" -v -a -o "+log, "--receipt", path, "--repeat", "2", "--max-tokens", "50")
+	cmd := exec.Command(os.Args[0], asTimed, program+" -v -a -o "+log, "--synthetic", "tiny", "--receipt", path, "--repeat", "2", "--max-tokens", "50")
 	cmd.Env = append(os.Environ(), "PERFSMOKE_TEST_CACHE="+testCache, "BITNET_CPU=generic")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -19,7 +19,7 @@ const verifySynopsis = "verify FILE [--replay [--model MODEL] [--tokenizer TOKEN
 func verifyCommand(c *console, args []string) int {
 	flags := newFlags("verify")
 	replay := flags.Bool("replay", false, "run it again and compare tokens and logits")
-	model := flags.String("model", "", "`file` of the model (default: found by its hash, where it is the default one or a synthetic one)")
+	model := flags.String("model", "", "`file` of the model (default: found by its hash, where it is the built-in one or a synthetic one)")
 	tokenizer := flags.String("tokenizer", "", "`file` of the tokenizer, where it is not the model's own")
 	threads := flags.Int("threads", 1, "run it again with `n` threads")
 	timeout := flags.Duration("timeout", 30*time.Minute, "give up running it again after this `time`")
@@ -130,8 +130,8 @@ func (c *console) replay(ctx context.Context, r *receipt.Receipt, i *inference) 
 	return seen, nil
 }
 
-// modelOf finds the model of a receipt: the named file, or one that can be made
-// again.
+// modelOf finds the model of a receipt: the named file, the built-in model, or
+// one that can be made again.
 func (c *console) modelOf(ctx context.Context, r *receipt.Receipt, path string) (modelFile, error) {
 	if path != "" {
 		return namedModel(ctx, path)
@@ -140,8 +140,12 @@ func (c *console) modelOf(ctx context.Context, r *receipt.Receipt, path string) 
 		return c.syntheticModel(ctx, *r.Model.Synthetic)
 	}
 	m, err := c.defaultModel(ctx)
-	if err == nil && m.sha256 != r.Model.SHA256 {
-		err = fmt.Errorf("%s is not the default model: name its file with --model", r.Model.File)
+	switch {
+	case err != nil || m.sha256 == r.Model.SHA256:
+	case r.Model.BuiltIn != "":
+		err = fmt.Errorf("this program has another version of the built-in model %s, with SHA-256 %s: run the version of perfsmoke that wrote the receipt, or name the model's file with --model", m.builtIn, m.sha256)
+	default:
+		err = fmt.Errorf("%s is not the built-in model: name its file with --model", r.Model.File)
 	}
 	return m, err
 }
