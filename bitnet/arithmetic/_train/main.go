@@ -65,7 +65,7 @@ func run(ctx context.Context) error {
 	r := released
 	out := flag.String("out", "arithmetic.gguf", "the `file` to write in the end, and at every table of accuracies")
 	state := flag.String("checkpoint", "", "a `file` to go on from where it exists, and to keep up to date")
-	logged := flag.String("log", "training.log", "the `file` to append losses and accuracies to")
+	logged := flag.String("log", "training.log", "the `file` for losses and accuracies, begun anew or, from a checkpoint on, appended to")
 	steps := flag.Int("stop", 0, "stop after so many steps of the whole; 0 trains to the end")
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -83,7 +83,11 @@ func run(ctx context.Context) error {
 			}
 		}
 	}
-	file, err := os.OpenFile(*logged, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	mode := os.O_APPEND
+	if first == 0 {
+		mode = os.O_TRUNC
+	}
+	file, err := os.OpenFile(*logged, mode|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
