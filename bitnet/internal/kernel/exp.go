@@ -1,6 +1,10 @@
 package kernel
 
-import "math"
+import (
+	"math"
+
+	"github.com/gobitnet/gobitnet/bitnet/internal/portable"
+)
 
 // The constants of Exp. ln2High has so few bits that its product with a small
 // integer is exact; ln2High + ln2Low is ln 2 to about 50 bits.
@@ -28,12 +32,12 @@ func Exp(x float32) float32 {
 	if !(x >= expCutoff) {
 		return 0
 	}
-	shifted := fma(x, log2e, roundShift)
+	shifted := portable.FMA(x, log2e, roundShift)
 	n := shifted - roundShift
-	r := fma(n, -ln2Low, fma(n, -ln2High, x))
+	r := portable.FMA(n, -ln2Low, portable.FMA(n, -ln2High, x))
 	p := expSeries[0]
 	for _, c := range expSeries[1:] {
-		p = fma(p, r, c)
+		p = portable.FMA(p, r, c)
 	}
 	return math.Float32frombits(math.Float32bits(p) + math.Float32bits(shifted)<<23)
 }

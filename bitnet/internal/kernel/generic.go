@@ -4,6 +4,8 @@ import (
 	"math"
 
 	"github.com/x448/float16"
+
+	"github.com/gobitnet/gobitnet/bitnet/internal/portable"
 )
 
 // generic is the implementation in plain Go, which defines what the others
@@ -23,48 +25,6 @@ var generic = Set{
 	QuantizeHalf:   quantizeHalfGeneric,
 }
 
-// fma returns x·y+z, rounded once to float32.
-//
-// The product of two float32 is exact in a float64, so s below is x·y+z
-// rounded to 53 bits. Rounding it again to float32 gives another result than
-// rounding once only where s lies halfway between two neighbouring float32: no
-// other s can have crossed such a midpoint, because midpoints are float64
-// values themselves. These cases, and results so small that float32 has fewer
-// bits there, take the slow path.
-func fma(x, y, z float32) float32 {
-	s := float64(x)*float64(y) + float64(z)
-	bits := math.Float64bits(s)
-	const smallestNormal = (1023 - 126) << 52
-	if bits&(1<<29-1) == 1<<28 || bits&^(1<<63) < smallestNormal {
-		return fmaHalfway(x, y, z)
-	}
-	return float32(s)
-}
-
-// fmaHalfway rounds to odd on the way: where the float64 sum is not exact, its
-// last bit is set, so that the second rounding sees which way the rest lies.
-// (Boldo and Melquiond, "Emulation of a FMA and correctly-rounded sums: proved
-// algorithms using rounding to odd", IEEE Transactions on Computers 57(4).)
-func fmaHalfway(x, y, z float32) float32 {
-	p, c := float64(x)*float64(y), float64(z)
-	s := p + c
-	if s == 0 || math.IsInf(s, 0) || s != s {
-		return float32(s)
-	}
-	// Knuth's two-sum: s + rest is p + c exactly.
-	b := s - p
-	rest := (p - (s - b)) + (c - b)
-	if bits := math.Float64bits(s); rest != 0 && bits&1 == 0 {
-		if (rest > 0) == (s > 0) {
-			bits++
-		} else {
-			bits--
-		}
-		s = math.Float64frombits(bits)
-	}
-	return float32(s)
-}
-
 // sumLanes adds up partial results by the fixed tree.
 func sumLanes(lane *[Lanes]float32) float32 {
 	for width := Lanes / 2; width > 0; width /= 2 {
@@ -79,7 +39,7 @@ func sumSquaresGeneric(x []float32) float32 {
 	var lane [Lanes]float32
 	for i := 0; i+Lanes <= len(x); i += Lanes {
 		for l, v := range (*[Lanes]float32)(x[i:]) {
-			lane[l] = fma(v, v, lane[l])
+			lane[l] = portable.FMA(v, v, lane[l])
 		}
 	}
 	return sumLanes(&lane)
@@ -148,7 +108,7 @@ func mulFloatGeneric(c []float32, cStride int, a []float32, aStride, rows int, b
 
 func mulColumnGroup(c *[Lanes]float32, a float32, b *[Lanes]float32) {
 	for j, v := range b {
-		c[j] = fma(a, v, c[j])
+		c[j] = portable.FMA(a, v, c[j])
 	}
 }
 
@@ -178,7 +138,7 @@ func dotsHalfGeneric(dst []float32, rows []uint16, x []float32) {
 		for i := 0; i+Lanes <= n; i += Lanes {
 			v := (*[Lanes]float32)(x[i:])
 			for l, h := range (*[Lanes]uint16)(row[i:]) {
-				lane[l] = fma(halfToFloat(h), v[l], lane[l])
+				lane[l] = portable.FMA(halfToFloat(h), v[l], lane[l])
 			}
 		}
 		dst[r] = sumLanes(&lane)
@@ -211,9 +171,9 @@ func quantizeHalfGeneric(dst []int8, row []uint16) (step, rest, squares float32)
 		v := halfToFloat(h)
 		q := float32(min(max(math.RoundToEven(float64(float32(v*inverse))), -127), 127))
 		dst[i] = int8(q)
-		d := fma(-q, step, v)
-		restLane[i%Lanes] = fma(d, d, restLane[i%Lanes])
-		squareLane[i%Lanes] = fma(v, v, squareLane[i%Lanes])
+		d := portable.FMA(-q, step, v)
+		restLane[i%Lanes] = portable.FMA(d, d, restLane[i%Lanes])
+		squareLane[i%Lanes] = portable.FMA(v, v, squareLane[i%Lanes])
 	}
 	return step, sumLanes(&restLane), sumLanes(&squareLane)
 }

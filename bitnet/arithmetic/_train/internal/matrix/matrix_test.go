@@ -3,42 +3,12 @@ package matrix
 import (
 	"fmt"
 	"math"
-	"math/big"
 	"math/rand/v2"
 	"runtime"
 	"testing"
+
+	"github.com/gobitnet/gobitnet/bitnet/internal/portable"
 )
-
-// fused returns x·y+z, rounded once, by arithmetic without a limit of bits.
-func fused(x, y, z float32) float32 {
-	const precision = 2000
-	number := func(v float32) *big.Float { return new(big.Float).SetPrec(precision).SetFloat64(float64(v)) }
-	sum := number(x)
-	sum.Mul(sum, number(y))
-	sum.Add(sum, number(z))
-	f, _ := sum.Float32()
-	return f
-}
-
-func TestFusedMultiplyAdd(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	for range 20000 {
-		var v [3]float32
-		for i := range v {
-			// Few significant bits and near exponents make ties.
-			bits := uint32(random.IntN(1<<8)<<15 | random.IntN(4))
-			v[i] = math.Float32frombits(random.Uint32()&(1<<31) | uint32(127-12+random.IntN(24))<<23 | bits)
-		}
-		if random.IntN(4) == 0 {
-			v[0] *= 0x1p-70
-			v[1] *= 0x1p-70
-			v[2] *= 0x1p-140
-		}
-		if got, want := FMA(v[0], v[1], v[2]), fused(v[0], v[1], v[2]); got != want {
-			t.Fatalf("%g·%g+%g = %g, want %g", v[0], v[1], v[2], got, want)
-		}
-	}
-}
 
 // filled returns a matrix of random numbers with a wide range of exponents, so
 // that another order of a sum gives other bits.
@@ -67,7 +37,7 @@ func chain(a, b Matrix) Matrix {
 		for j := range dst.Cols {
 			var sum float32
 			for k := range a.Cols {
-				sum = FMA(a.Row(i)[k], b.Row(k)[j], sum)
+				sum = portable.FMA(a.Row(i)[k], b.Row(k)[j], sum)
 			}
 			dst.Row(i)[j] = sum
 		}

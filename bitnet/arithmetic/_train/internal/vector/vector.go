@@ -5,7 +5,7 @@
 // A strided list of rows is a slice whose rows begin stride numbers apart.
 package vector
 
-import "github.com/gobitnet/gobitnet/bitnet/arithmetic/_train/internal/matrix"
+import "github.com/gobitnet/gobitnet/bitnet/internal/portable"
 
 // lanes is the number of partial sums of a dot product, and the unit of all
 // lengths.
@@ -42,7 +42,7 @@ func dotsPlain(dst, x, rows []float32, stride int) {
 	for j := range dst {
 		var sum [lanes]float32
 		for i, v := range rows[j*stride:][:len(x)] {
-			sum[i%lanes] = matrix.FMA(x[i], v, sum[i%lanes])
+			sum[i%lanes] = portable.FMA(x[i], v, sum[i%lanes])
 		}
 		for width := lanes / 2; width > 0; width /= 2 {
 			for l := range width {
@@ -70,7 +70,7 @@ func AddCombined(y, weights, rows []float32, stride int) {
 func addCombinedPlain(y, weights, rows []float32, stride int) {
 	for j, w := range weights {
 		for i, v := range rows[j*stride:][:len(y)] {
-			y[i] = matrix.FMA(w, v, y[i])
+			y[i] = portable.FMA(w, v, y[i])
 		}
 	}
 }
@@ -92,7 +92,7 @@ func addOuterPlain(rows []float32, stride int, weights, x []float32) {
 	for j, w := range weights {
 		row := rows[j*stride:][:len(x)]
 		for i, v := range x {
-			row[i] = matrix.FMA(w, v, row[i])
+			row[i] = portable.FMA(w, v, row[i])
 		}
 	}
 }
