@@ -25,6 +25,9 @@
 //	}
 //	fmt.Println(r.Text)
 //
+// [OpenBytes] opens a file that lies in memory. The package bitnet/arithmetic has
+// a small trained model to begin with, which needs no file.
+//
 // [Session.Stream] gives the same text token by token. [NewChat] holds a
 // conversation in the form that the published models were trained on.
 // [Session.Append] is what lies beneath: token ids in, logits out.
