@@ -36,16 +36,7 @@ func TestDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer m.Close()
-	s, err := m.NewSession()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	result, err := s.Generate(t.Context(), "2+2=", bitnet.GenerateOptions{MaxTokens: 4})
-	if err != nil {
-		t.Fatal(err)
-	}
+	result := libraryAnswer(t, m)
 	// The receipt also has the token that ended the text.
 	if len(r.GeneratedIDs) != result.CompletionTokens || !slices.Equal(result.Tokens, r.GeneratedIDs[:len(result.Tokens)]) || result.Text != r.Text || string(result.Reason) != r.StopReason {
 		t.Errorf("%v %q %s, the library gives %+v", r.GeneratedIDs, r.Text, r.StopReason, result)

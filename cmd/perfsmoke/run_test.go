@@ -106,6 +106,16 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	result := libraryAnswer(t, m)
+	if !slices.Equal(result.Tokens, r.GeneratedIDs) || result.Text != r.Text || string(result.Reason) != r.StopReason {
+		t.Errorf("%v %q %s, the library gives %v", r.GeneratedIDs, r.Text, r.StopReason, result)
+	}
+}
+
+// libraryAnswer returns what the library generates in a default run, and closes
+// the model.
+func libraryAnswer(t *testing.T, m *bitnet.Model) *bitnet.Result {
+	t.Helper()
 	defer m.Close()
 	s, err := m.NewSession()
 	if err != nil {
@@ -116,9 +126,7 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(result.Tokens, r.GeneratedIDs) || result.Text != r.Text || string(result.Reason) != r.StopReason {
-		t.Errorf("%v %q %s, the library gives %v", r.GeneratedIDs, r.Text, r.StopReason, result)
-	}
+	return result
 }
 
 // TestCounts sees to it that what the engine counts is what receipts are checked

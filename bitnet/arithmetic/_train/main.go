@@ -25,7 +25,8 @@ import (
 	"github.com/gobitnet/gobitnet/tokenizer"
 )
 
-// A recipe is everything that the result depends on.
+// A recipe is what the result depends on, beside the rules that data are made
+// by (data.go).
 type recipe struct {
 	Shape       shape
 	Schedule    schedule

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 
@@ -99,7 +100,7 @@ func newModel(s shape, vocabulary int, seed uint64) *model {
 	}
 	for range s.Blocks {
 		var b block
-		name := "blk." + string(rune('0'+len(m.blocks))) + "."
+		name := fmt.Sprintf("blk.%d.", len(m.blocks))
 		b.attnNorm = add(name+"attn_norm.weight", 1, s.Width, false, one)
 		b.q = projection(name+"attn_q.weight", s.Width, s.Width)
 		b.k = projection(name+"attn_k.weight", s.keys(), s.Width)
@@ -154,10 +155,10 @@ type pass struct {
 	tokens  []int
 	targets []int // tokens to be predicted, -1 where nothing is learned
 
-	last, hidden, dx, dnorm, dqkv, dwide, dinner, dbranch matrix.Matrix
-	lastScale                                             []float32
-	rows                                                  []int // positions with a target
-	answers, danswers, logits                             matrix.Matrix
+	last, hidden, dx, dnorm, dqkv, dnormed, dinner, dattended matrix.Matrix
+	lastScale                                                 []float32
+	rows                                                      []int // positions with a target
+	answers, danswers, logits                                 matrix.Matrix
 
 	exact bool // neither weights nor activations are rounded; for tests
 }
@@ -197,12 +198,8 @@ func (p *pass) forward(documents []document) (loss float64, right int) {
 	if p.blocks == nil {
 		p.blocks = make([]saved, s.Blocks)
 	}
-	p.sized(&p.last, n, s.Width)
-	x := &p.last
-	if s.Blocks > 0 {
-		x = &p.blocks[0].x
-		p.sized(x, n, s.Width)
-	}
+	x := &p.blocks[0].x
+	p.sized(x, n, s.Width)
 	for i, id := range p.tokens {
 		copy(x.Row(i), p.embedding.effective.Row(id))
 	}
@@ -228,8 +225,8 @@ func (p *pass) forward(documents []document) (loss float64, right int) {
 		next := &p.last
 		if layer+1 < s.Blocks {
 			next = &p.blocks[layer+1].x
-			p.sized(next, n, s.Width)
 		}
+		p.sized(next, n, s.Width)
 		matrix.MultiplyTransposed(*next, b.quantized4, w.down.effective)
 		add(*next, b.middle)
 	}
@@ -298,30 +295,28 @@ func (p *pass) backward() {
 	p.normalizeBackward(p.dx, p.dnorm, p.last, p.lastScale, p.outputNorm)
 
 	p.sized(&p.dqkv, n, s.Width+2*s.keys())
-	p.sized(&p.dwide, n, 2*s.Inner)
+	p.sized(&p.dnormed, n, s.Inner)
 	p.sized(&p.dinner, n, s.Inner)
-	p.sized(&p.dbranch, n, s.Width)
+	p.sized(&p.dattended, n, s.Width)
 	for layer := s.Blocks - 1; layer >= 0; layer-- {
 		w, b := &p.model.blocks[layer], &p.blocks[layer]
 
 		// dx is the gradient of what leaves the block, and in the end of what
 		// enters it.
 		matrix.TransposedMultiply(w.down.gradient, p.dx, b.quantized4)
-		matrix.Multiply(p.dinner, p.dx, w.down.effective)
-
-		dgated := matrix.Matrix{Data: p.dwide.Data[:n*s.Inner], Rows: n, Cols: s.Inner}
-		clear(dgated.Data)
-		p.normalizeBackward(dgated, p.dinner, b.inner, b.scale4, w.ffnSubNorm)
-		gatedBackward(b.gateUp, dgated) // b.gateUp becomes its own gradient
+		matrix.Multiply(p.dnormed, p.dx, w.down.effective)
+		clear(p.dinner.Data)
+		p.normalizeBackward(p.dinner, p.dnormed, b.inner, b.scale4, w.ffnSubNorm)
+		gatedBackward(b.gateUp, p.dinner) // b.gateUp becomes its own gradient
 		matrix.TransposedMultiply(w.gateUp.gradient, b.gateUp, b.quantized3)
 		matrix.Multiply(p.dnorm, b.gateUp, w.gateUp.effective)
 		p.normalizeBackward(p.dx, p.dnorm, b.middle, b.scale3, w.ffnNorm)
 
 		matrix.TransposedMultiply(w.output.gradient, p.dx, b.quantized2)
 		matrix.Multiply(p.dnorm, p.dx, w.output.effective)
-		clear(p.dbranch.Data)
-		p.normalizeBackward(p.dbranch, p.dnorm, b.attended, b.scale2, w.attnSubNorm)
-		p.attendBackward(p.dqkv, b, p.dbranch)
+		clear(p.dattended.Data)
+		p.normalizeBackward(p.dattended, p.dnorm, b.attended, b.scale2, w.attnSubNorm)
+		p.attendBackward(p.dqkv, b, p.dattended)
 		matrix.TransposedMultiply(w.qkv.gradient, p.dqkv, b.quantized1)
 		matrix.Multiply(p.dnorm, p.dqkv, w.qkv.effective)
 		p.normalizeBackward(p.dx, p.dnorm, b.x, b.scale1, w.attnNorm)

@@ -1,6 +1,9 @@
 package main
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // A yardstick is the model in double precision, written without regard for
 // speed and independently of what it measures.
@@ -60,7 +63,7 @@ func toEightBits(x []float64) []float64 {
 	return out
 }
 
-// ternary returns a projection as the file holds it.
+// projection returns one as the file holds it.
 func (y *yardstick) projection(name string) [][]float64 {
 	rows := y.tensors[name]
 	var flat []float64
@@ -119,7 +122,7 @@ func (y *yardstick) loss(documents []document) (loss float64, last [][]float64) 
 	projections := map[string][][]float64{}
 	for b := range y.Blocks {
 		for _, part := range []string{"attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"} {
-			name := "blk." + string(rune('0'+b)) + "." + part + ".weight"
+			name := fmt.Sprintf("blk.%d.%s.weight", b, part)
 			projections[name] = y.projection(name)
 		}
 	}
@@ -131,7 +134,7 @@ func (y *yardstick) loss(documents []document) (loss float64, last [][]float64) 
 			x = append(x, append([]float64(nil), y.tensors["token_embd.weight"][id]...))
 		}
 		for b := range y.Blocks {
-			prefix := "blk." + string(rune('0'+b)) + "."
+			prefix := fmt.Sprintf("blk.%d.", b)
 			linear := func(part string, x []float64) []float64 { return apply(projections[prefix+part+".weight"], x) }
 			eight := func(x []float64) []float64 { return y.rounding(x, toEightBits) }
 			var q, k, v [][]float64
