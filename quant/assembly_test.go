@@ -32,8 +32,8 @@ func TestBounds(t *testing.T) {
 				for rows := 1; rows <= 19; rows++ {
 					codes := asmtest.Place(at, randomCodes(r, rows*cols/4))
 					sums, want := asmtest.Place(at, make([]int32, rows)), make([]int32, rows)
-					k.codeDots(sums, codes, q)
-					codeDotsGeneric(want, codes, q)
+					k.codeDots(sums, codes, q, len(q))
+					codeDotsGeneric(want, codes, q, len(q))
 					if !slices.Equal(sums, want) {
 						t.Fatalf("codeDots of %d × %d: %d, want %d", rows, cols, sums, want)
 					}
@@ -56,7 +56,7 @@ func TestBounds(t *testing.T) {
 					k.mulTile(sums, tile, panel, cols)
 					want := make([]int32, rows)
 					for token := range tokens {
-						codeDotsGeneric(want, codes, tokenQ[token*cols:(token+1)*cols])
+						codeDotsGeneric(want, codes, tokenQ[token*cols:(token+1)*cols], cols)
 						if got := sums[token*k.tileRows:][:rows]; !slices.Equal(got, want) {
 							t.Fatalf("mulTile of %s: token %d: %d, want %d", fmt.Sprint(rows, cols, tokens), token, got, want)
 						}
@@ -75,7 +75,7 @@ func TestLongestRow(t *testing.T) {
 		for _, v := range []int8{-128, 127} {
 			q := slices.Repeat([]int8{v}, maxColumns)
 			sums := make([]int32, 5)
-			k.codeDots(sums, codes, q)
+			k.codeDots(sums, codes, q, len(q))
 			for row, got := range sums {
 				if want := 3 * int32(v) * maxColumns; got != want {
 					t.Fatalf("row %d of %d: %d, want %d", row, v, got, want)

@@ -9,6 +9,7 @@ var avx2 = Kernels{
 	absMax:      absMaxAVX2,
 	roundScaled: roundScaledAVX2,
 	codeDots:    codeDotsAVX2,
+	dotTokens:   4,
 	tileRows:    tileRowsAMD64,
 	panelTokens: panelTokensAMD64,
 	minPanel:    10,
@@ -25,8 +26,15 @@ func absMaxAVX2(x []float32) uint32
 //go:noescape
 func roundScaledAVX2(q []int8, x []float32, s float32) int32
 
+func codeDotsAVX2(sums []int32, codes []byte, q []int8, cols int) {
+	rows := len(codes) / (cols / 4)
+	for t := range len(q) / cols {
+		codeDotAVX2(sums[t*rows:(t+1)*rows], codes, q[t*cols:(t+1)*cols])
+	}
+}
+
 //go:noescape
-func codeDotsAVX2(sums []int32, codes []byte, q []int8)
+func codeDotAVX2(sums []int32, codes []byte, q []int8)
 
 func unpackTileAVX2(tile, codes []byte, cols int) {
 	groups := len(codes) / (groupRows * cols / 4)

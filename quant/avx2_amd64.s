@@ -56,11 +56,11 @@ GLOBL wordsOfOne<>(SB), RODATA|NOPTR, $32
 	VPMADDWD Y13, sum1, sum1 \
 	VPADDD   sum1, sum, sum
 
-// func codeDotsAVX2(sums []int32, codes []byte, q []int8)
+// func codeDotAVX2(sums []int32, codes []byte, q []int8)
 //
 // Two rows at a time. The fields of a byte are used two by two, of the byte and
 // of the byte shifted down by four, as codes and as four times the codes.
-TEXT ·codeDotsAVX2(SB), NOSPLIT, $0-72
+TEXT ·codeDotAVX2(SB), NOSPLIT, $0-72
 	MOVQ sums_base+0(FP), DI
 	MOVQ sums_len+8(FP), CX
 	MOVQ codes_base+24(FP), SI

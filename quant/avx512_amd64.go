@@ -9,6 +9,7 @@ var avx512 = Kernels{
 	absMax:      absMaxAVX2,
 	roundScaled: roundScaledAVX2,
 	codeDots:    codeDotsAVX512,
+	dotTokens:   4,
 	tileRows:    tileRowsAMD64,
 	panelTokens: panelTokensAMD64,
 	minPanel:    6,
@@ -19,8 +20,15 @@ var avx512 = Kernels{
 	limits:      limits{readAVX512, peakAVX512, 64 * peakProducts},
 }
 
+func codeDotsAVX512(sums []int32, codes []byte, q []int8, cols int) {
+	rows := len(codes) / (cols / 4)
+	for t := range len(q) / cols {
+		codeDotAVX512(sums[t*rows:(t+1)*rows], codes, q[t*cols:(t+1)*cols])
+	}
+}
+
 //go:noescape
-func codeDotsAVX512(sums []int32, codes []byte, q []int8)
+func codeDotAVX512(sums []int32, codes []byte, q []int8)
 
 func unpackTileAVX512(tile, codes []byte, cols int) {
 	groups := len(codes) / (groupRows * cols / 4)

@@ -20,7 +20,7 @@
 	VPANDD          Z4, mask, Z6 \
 	VPDPBUSD        Z5, Z6, sum
 
-// func codeDotsAVX512(sums []int32, codes []byte, q []int8)
+// func codeDotAVX512(sums []int32, codes []byte, q []int8)
 //
 // Two rows at a time, a block of one in the lower and of the other in the upper
 // half of a register. Masked fields are 64, 16, 4 and 1 times the codes; each
@@ -29,7 +29,7 @@
 //
 // More rows at a time would save some additions, but memory is slower than
 // this, and it is read fastest in its order.
-TEXT ·codeDotsAVX512(SB), NOSPLIT, $0-72
+TEXT ·codeDotAVX512(SB), NOSPLIT, $0-72
 	MOVQ sums_base+0(FP), DI
 	MOVQ sums_len+8(FP), CX
 	MOVQ codes_base+24(FP), SI

@@ -9,6 +9,7 @@ var dotprod = Kernels{
 	absMax:      absMaxNeon,
 	roundScaled: roundScaledNeon,
 	codeDots:    codeDotsDotprod,
+	dotTokens:   4,
 	tileRows:    tileRowsARM64,
 	panelTokens: 2 * groupSize,
 	minPanel:    6,
@@ -19,8 +20,15 @@ var dotprod = Kernels{
 	limits:      limits{readNeon, peakDotprod, 16 * peakProducts},
 }
 
+func codeDotsDotprod(sums []int32, codes []byte, q []int8, cols int) {
+	rows := len(codes) / (cols / 4)
+	for t := range len(q) / cols {
+		codeDotDotprod(sums[t*rows:(t+1)*rows], codes, q[t*cols:(t+1)*cols])
+	}
+}
+
 //go:noescape
-func codeDotsDotprod(sums []int32, codes []byte, q []int8)
+func codeDotDotprod(sums []int32, codes []byte, q []int8)
 
 // In a group, the members take turns after four columns: four codes of each
 // fill a register that SDOT multiplies with the same four of one token.

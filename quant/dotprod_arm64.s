@@ -28,11 +28,11 @@
 	SDOT(5, 27, sum4)                \
 	SDOT(7, 21, sum)
 
-// func codeDotsDotprod(sums []int32, codes []byte, q []int8)
+// func codeDotDotprod(sums []int32, codes []byte, q []int8)
 //
 // Two rows at a time: more would load the activations less often, but memory is
 // slower than this, and it is read fastest in its order.
-TEXT ·codeDotsDotprod(SB), NOSPLIT, $0-72
+TEXT ·codeDotDotprod(SB), NOSPLIT, $0-72
 	MOVD  sums_base+0(FP), R0
 	MOVD  sums_len+8(FP), R1
 	MOVD  codes_base+24(FP), R2

@@ -12,8 +12,8 @@
 	BYTE $0x50                                                  \
 	BYTE $(0xC0 | ((sum & 7) << 3) | (signed & 7))
 
-// func codeDotsEVEX256(sums []int32, codes []byte, q []int8)
-TEXT ·codeDotsEVEX256(SB), NOSPLIT, $0-72
+// func codeDotEVEX256(sums []int32, codes []byte, q []int8)
+TEXT ·codeDotEVEX256(SB), NOSPLIT, $0-72
 	MOVQ sums_base+0(FP), DI
 	MOVQ sums_len+8(FP), CX
 	MOVQ codes_base+24(FP), SI

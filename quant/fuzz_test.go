@@ -84,10 +84,10 @@ func FuzzCodeDots(f *testing.F) {
 		copy(codes, data)
 
 		want := make([]int32, rows)
-		codeDotsGeneric(want, codes, q)
+		codeDotsGeneric(want, codes, q, len(q))
 		for _, k := range available {
 			sums := make([]int32, rows)
-			k.codeDots(sums, codes, q)
+			k.codeDots(sums, codes, q, len(q))
 			if !slices.Equal(sums, want) {
 				t.Fatalf("%s: %d, want %d", k.name, sums, want)
 			}

@@ -9,6 +9,7 @@ var generic = Kernels{
 	absMax:      absMaxGeneric,
 	roundScaled: roundScaledGeneric,
 	codeDots:    codeDotsGeneric,
+	dotTokens:   4,
 	tileRows:    16,
 	panelTokens: 4,
 	minPanel:    2,
@@ -35,21 +36,27 @@ func roundScaledGeneric(q []int8, x []float32, s float32) (sum int32) {
 	return sum
 }
 
-func codeDotsGeneric(sums []int32, codes []byte, q []int8) {
-	rowBytes := len(q) / 4
-	for r := range sums {
-		row := codes[r*rowBytes : (r+1)*rowBytes]
-		var sum int32
-		for b := 0; b < len(row)/BlockBytes; b++ {
-			c := (*[BlockBytes]byte)(row[b*BlockBytes:])
-			v := (*[BlockSize]int8)(q[b*BlockSize:])
-			for j, code := range c {
-				sum += int32(code>>6)*int32(v[j]) + int32(code>>4&3)*int32(v[j+32]) +
-					int32(code>>2&3)*int32(v[j+64]) + int32(code&3)*int32(v[j+96])
-			}
+func codeDotsGeneric(sums []int32, codes []byte, q []int8, cols int) {
+	rowBytes := cols / 4
+	rows := len(codes) / rowBytes
+	for t := range len(q) / cols {
+		token := q[t*cols : (t+1)*cols]
+		for r := range rows {
+			sums[t*rows+r] = codeDotGeneric(codes[r*rowBytes:(r+1)*rowBytes], token)
 		}
-		sums[r] = sum
 	}
+}
+
+func codeDotGeneric(row []byte, q []int8) (sum int32) {
+	for b := range len(row) / BlockBytes {
+		c := (*[BlockBytes]byte)(row[b*BlockBytes:])
+		v := (*[BlockSize]int8)(q[b*BlockSize:])
+		for j, code := range c {
+			sum += int32(code>>6)*int32(v[j]) + int32(code>>4&3)*int32(v[j+32]) +
+				int32(code>>2&3)*int32(v[j+64]) + int32(code&3)*int32(v[j+96])
+		}
+	}
+	return sum
 }
 
 func packPanelGeneric(panel []int8, q []int8, cols int) {

@@ -25,10 +25,14 @@ type Kernels struct {
 	// BlockSize; the values of x are finite.
 	roundScaled func(q []int8, x []float32, s float32) int32
 
-	// codeDots computes the products of codes (0…3, not weights) with q:
-	// sums[r] = Σ code(r, i)·q[i]. len(q) is a row's length, a positive
-	// multiple of BlockSize, and len(codes) == len(sums)·len(q)/4.
-	codeDots func(sums []int32, codes []byte, q []int8)
+	// codeDots computes the products of rows of codes (0…3, not weights) with
+	// a few tokens, len(q)/cols of them, from 1 to dotTokens: token t has the
+	// activations q[t·cols:(t+1)·cols], and sums[t·rows+r] = Σ code(r, i)·q(t, i)
+	// where rows is len(codes)/(cols/4). cols is a positive multiple of
+	// BlockSize. Rows are unpacked once for all tokens, if the instructions
+	// gain by that.
+	codeDots  func(sums []int32, codes []byte, q []int8, cols int)
+	dotTokens int
 
 	// Products of many tokens with many rows go tile by tile: a tile of
 	// tileRows rows, unpacked to a byte a code, times a panel of panelTokens
@@ -36,7 +40,7 @@ type Kernels struct {
 	tileRows, panelTokens int
 
 	// minPanel is the number of tokens from which on tiles are faster than
-	// codeDots token by token.
+	// codeDots.
 	minPanel int
 
 	// packPanel arranges up to panelTokens tokens, q[t·cols:(t+1)·cols] each,

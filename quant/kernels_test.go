@@ -49,21 +49,24 @@ func TestCodeDots(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
 		for _, cols := range columnCounts {
 			for rows := 1; rows <= 19; rows++ {
-				codes, q := randomCodes(r, rows*cols/4), randomActivations(r, cols)
-				sums := make([]int32, rows+1)
-				sums[rows] = 12345
-				k.codeDots(sums[:rows], codes, q)
-				for row := range rows {
-					var want int32
-					for i, v := range q {
-						want += codeAt(codes, cols, row, i) * int32(v)
-					}
-					if sums[row] != want {
-						t.Fatalf("%d × %d: row %d is %d, want %d", rows, cols, row, sums[row], want)
+				tokens := 1 + (rows-1)%k.dotTokens
+				codes, q := randomCodes(r, rows*cols/4), randomActivations(r, tokens*cols)
+				sums := make([]int32, tokens*rows+1)
+				sums[tokens*rows] = 12345
+				k.codeDots(sums[:tokens*rows], codes, q, cols)
+				for token := range tokens {
+					for row := range rows {
+						var want int32
+						for i, v := range q[token*cols : (token+1)*cols] {
+							want += codeAt(codes, cols, row, i) * int32(v)
+						}
+						if got := sums[token*rows+row]; got != want {
+							t.Fatalf("%d × %d with %d tokens: row %d, token %d is %d, want %d", rows, cols, tokens, row, token, got, want)
+						}
 					}
 				}
-				if sums[rows] != 12345 {
-					t.Fatalf("%d × %d: wrote past the last row", rows, cols)
+				if sums[tokens*rows] != 12345 {
+					t.Fatalf("%d × %d with %d tokens: wrote past the last row", rows, cols, tokens)
 				}
 			}
 		}
@@ -87,8 +90,8 @@ func TestExtremes(t *testing.T) {
 						q[i] = v
 					}
 					want := int32(code) * int32(v) * int32(cols)
-					sums := make([]int32, rows)
-					k.codeDots(sums, codes, q[:cols])
+					sums := make([]int32, min(tokens, k.dotTokens)*rows)
+					k.codeDots(sums, codes, q[:min(tokens, k.dotTokens)*cols], cols)
 					for r, got := range sums {
 						if got != want {
 							t.Fatalf("codeDots: %d columns, code %d, activation %d, row %d: %d, want %d", cols, code, v, r, got, want)
@@ -131,7 +134,7 @@ func TestMulTile(t *testing.T) {
 				for token := range k.panelTokens {
 					clear(want)
 					if token < tokens {
-						codeDotsGeneric(want, codes, q[token*cols:(token+1)*cols])
+						codeDotsGeneric(want, codes, q[token*cols:(token+1)*cols], cols)
 					}
 					for row := range rows {
 						if got := sums[token*k.tileRows+row]; got != want[row] {
@@ -337,7 +340,7 @@ func BenchmarkCodeDots(b *testing.B) {
 			}
 			for lo := 0; lo < rows; lo += sumsPerCall {
 				hi := min(lo+sumsPerCall, rows)
-				k.codeDots(sums[lo:hi], codes[at+lo*cols/4:at+hi*cols/4], q)
+				k.codeDots(sums[lo:hi], codes[at+lo*cols/4:at+hi*cols/4], q, cols)
 			}
 			at += size
 		}

@@ -29,7 +29,7 @@ func (k *Kernels) Dot(codes []byte, q []int8) (int32, error) {
 		return 0, fmt.Errorf("%w: a row of %d bytes with %d activations", ErrShape, len(codes), len(q))
 	}
 	var sums [1]int32
-	k.codeDots(sums[:], codes, q)
+	k.codeDots(sums[:], codes, q, len(q))
 	return sums[0] - sumOf(q), nil
 }
 
@@ -60,17 +60,21 @@ func (k *Kernels) Multiply(dst []float32, stride int, m Matrix, a *Activations, 
 	return nil
 }
 
-// multiplyTokens reads each row once for a handful of tokens.
+// multiplyTokens takes a stretch of rows at a time for a handful of tokens.
 func (k *Kernels) multiplyTokens(dst []float32, stride int, m Matrix, a *Activations, scratch *Scratch) {
 	scratch.reserve(sumsPerCall, 0)
 	rowBytes := m.cols / 4
-	for lo := 0; lo < m.rows; lo += sumsPerCall {
-		hi := min(lo+sumsPerCall, m.rows)
-		sums := scratch.sums[:hi-lo]
-		for t := 0; t < a.tokens; t++ {
-			q, s, sum := a.Token(t)
-			k.codeDots(sums, m.codes[lo*rowBytes:hi*rowBytes], q)
-			k.scaleSums(dst[t*stride+lo:t*stride+hi], sums, sum, s, m.scale)
+	most := sumsPerCall / min(a.tokens, k.dotTokens)
+	for lo := 0; lo < m.rows; lo += most {
+		hi := min(lo+most, m.rows)
+		rows := hi - lo
+		for first := 0; first < a.tokens; first += k.dotTokens {
+			last := min(first+k.dotTokens, a.tokens)
+			sums := scratch.sums[:(last-first)*rows]
+			k.codeDots(sums, m.codes[lo*rowBytes:hi*rowBytes], a.q[first*a.cols:last*a.cols], a.cols)
+			for t := first; t < last; t++ {
+				k.scaleSums(dst[t*stride+lo:t*stride+hi], sums[(t-first)*rows:(t-first+1)*rows], a.sum[t], a.scale[t], m.scale)
+			}
 		}
 	}
 }

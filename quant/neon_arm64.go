@@ -9,6 +9,7 @@ var neon = Kernels{
 	absMax:      absMaxNeon,
 	roundScaled: roundScaledNeon,
 	codeDots:    codeDotsNeon,
+	dotTokens:   4,
 	tileRows:    tileRowsARM64,
 	panelTokens: groupSize,
 	minPanel:    4,
@@ -25,8 +26,15 @@ func absMaxNeon(x []float32) uint32
 //go:noescape
 func roundScaledNeon(q []int8, x []float32, s float32) int32
 
+func codeDotsNeon(sums []int32, codes []byte, q []int8, cols int) {
+	rows := len(codes) / (cols / 4)
+	for t := range len(q) / cols {
+		codeDotNeon(sums[t*rows:(t+1)*rows], codes, q[t*cols:(t+1)*cols])
+	}
+}
+
 //go:noescape
-func codeDotsNeon(sums []int32, codes []byte, q []int8)
+func codeDotNeon(sums []int32, codes []byte, q []int8)
 
 // In a group, the members take turns after 16 columns: a register holds those
 // of one row or token.

@@ -32,11 +32,11 @@
 	SADALP_H(12, sum)                        \
 	SADALP_H(13, sum)
 
-// func codeDotsNeon(sums []int32, codes []byte, q []int8)
+// func codeDotNeon(sums []int32, codes []byte, q []int8)
 //
 // Two rows at a time: more would load the activations less often, but memory is
 // read fastest in its order.
-TEXT ·codeDotsNeon(SB), NOSPLIT, $0-72
+TEXT ·codeDotNeon(SB), NOSPLIT, $0-72
 	MOVD  sums_base+0(FP), R0
 	MOVD  sums_len+8(FP), R1
 	MOVD  codes_base+24(FP), R2

@@ -363,6 +363,6 @@ func (e *Engine) headPart(_, part int) {
 	}
 	for lo := start; lo < end; lo += headRowsPerCall {
 		hi := min(lo+headRowsPerCall, end)
-		e.float.DotsHalf(j.logits[lo:hi], j.rows[lo*n:hi*n], j.x)
+		e.float.DotsHalf(j.logits[lo:hi], j.rows[lo*n:hi*n], j.x, n)
 	}
 }

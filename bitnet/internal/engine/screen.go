@@ -197,7 +197,7 @@ func (e *Engine) scanImagePart(thread, part int) {
 	m := j.image
 	lo, hi := part*scanRowsPerPart, min((part+1)*scanRowsPerPart, len(m.rows))
 	dots := f.dots[:hi-lo]
-	e.float.DotsInt8(dots, m.stretch(lo, hi), j.y)
+	e.float.DotsInt8(dots, m.stretch(lo, hi), j.y, m.cols)
 	least := j.leastDot(&m.most[lo/releaseRowsPerPart], f)
 	for i, dot := range dots {
 		if dot < least {
@@ -268,6 +268,6 @@ func (e *Engine) exactRowsPart(_, part int) {
 	n := j.image.cols
 	for i := part * exactRowsPerPart; i < min((part+1)*exactRowsPerPart, len(j.rows)); i++ {
 		r := j.rows[i]
-		e.float.DotsHalf(j.logits[i:i+1], j.head[r*n:(r+1)*n], j.x)
+		e.float.DotsHalf(j.logits[i:i+1], j.head[r*n:(r+1)*n], j.x, n)
 	}
 }

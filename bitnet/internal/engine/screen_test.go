@@ -86,7 +86,7 @@ func TestBounds(t *testing.T) {
 				}
 				var dots [1]int32
 				for row := range rows {
-					e.float.DotsInt8(dots[:], image.stretch(row, row+1), e.screen.y)
+					e.float.DotsInt8(dots[:], image.stretch(row, row+1), e.screen.y, image.cols)
 					estimate, bound := e.screen.estimate(&image.rows[row], dots[0])
 					if row == 500 || row == 600 {
 						if !math.IsInf(bound, 1) {

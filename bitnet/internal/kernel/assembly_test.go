@@ -57,8 +57,8 @@ func TestBounds(t *testing.T) {
 				for rows := 1; rows <= 11; rows++ {
 					got, want := normal(rows), make([]float32, rows)
 					h := halves(rows * n)
-					s.DotsHalf(got, h, x)
-					dotsHalfGeneric(want, h, x)
+					s.DotsHalf(got, h, x, len(x))
+					dotsHalfGeneric(want, h, x, len(x))
 					same("DotsHalf", n, got, want)
 
 					bytes, integers := make([]int8, rows*n), make([]int16, n)
@@ -70,8 +70,8 @@ func TestBounds(t *testing.T) {
 					}
 					bytes, integers = asmtest.Place(at, bytes), asmtest.Place(at, integers)
 					sums, wantSums := asmtest.Place(at, make([]int32, rows)), make([]int32, rows)
-					s.DotsInt8(sums, bytes, integers)
-					dotsInt8Generic(wantSums, bytes, integers)
+					s.DotsInt8(sums, bytes, integers, len(integers))
+					dotsInt8Generic(wantSums, bytes, integers, len(integers))
 					if !slices.Equal(sums, wantSums) {
 						t.Fatalf("DotsInt8 of %d × %d: %d, want %d", rows, n, sums, wantSums)
 					}

@@ -43,11 +43,25 @@ func mulFloatAVX2(c []float32, cStride int, a []float32, aStride, rows int, b []
 //go:noescape
 func softmaxAVX2(x []float32, scale float32) (largest, sum float32)
 
-//go:noescape
-func dotsHalfAVX2(dst []float32, rows []uint16, x []float32)
+func dotsHalfAVX2(dst []float32, rows []uint16, x []float32, cols int) {
+	n := len(rows) / cols
+	for v := range len(x) / cols {
+		dotHalfAVX2(dst[v*n:(v+1)*n], rows, x[v*cols:(v+1)*cols])
+	}
+}
 
 //go:noescape
-func dotsInt8AVX2(dst []int32, rows []int8, x []int16)
+func dotHalfAVX2(dst []float32, rows []uint16, x []float32)
+
+func dotsInt8AVX2(dst []int32, rows []int8, x []int16, cols int) {
+	n := len(rows) / cols
+	for v := range len(x) / cols {
+		dotInt8AVX2(dst[v*n:(v+1)*n], rows, x[v*cols:(v+1)*cols])
+	}
+}
+
+//go:noescape
+func dotInt8AVX2(dst []int32, rows []int8, x []int16)
 
 //go:noescape
 func quantizeHalfAVX2(dst []int8, row []uint16) (step, rest, squares float32)

@@ -447,8 +447,8 @@ done:
 DATA minusInfinity<>+0(SB)/4, $0xff800000
 GLOBL minusInfinity<>(SB), RODATA|NOPTR, $4
 
-// func dotsHalfAVX2(dst []float32, rows []uint16, x []float32)
-TEXT ·dotsHalfAVX2(SB), NOSPLIT, $0-72
+// func dotHalfAVX2(dst []float32, rows []uint16, x []float32)
+TEXT ·dotHalfAVX2(SB), NOSPLIT, $0-72
 	MOVQ dst_base+0(FP), DI
 	MOVQ dst_len+8(FP), DX
 	MOVQ rows_base+24(FP), SI
@@ -570,8 +570,8 @@ done:
 	VZEROUPPER
 	RET
 
-// func dotsInt8AVX2(dst []int32, rows []int8, x []int16)
-TEXT ·dotsInt8AVX2(SB), NOSPLIT, $0-72
+// func dotInt8AVX2(dst []int32, rows []int8, x []int16)
+TEXT ·dotInt8AVX2(SB), NOSPLIT, $0-72
 	MOVQ  dst_base+0(FP), DI
 	MOVQ  dst_len+8(FP), DX
 	MOVQ  rows_base+24(FP), SI

@@ -398,8 +398,8 @@ done:
 	VZEROUPPER
 	RET
 
-// func dotsHalfAVX512(dst []float32, rows []uint16, x []float32)
-TEXT ·dotsHalfAVX512(SB), NOSPLIT, $0-72
+// func dotHalfAVX512(dst []float32, rows []uint16, x []float32)
+TEXT ·dotHalfAVX512(SB), NOSPLIT, $0-72
 	MOVQ dst_base+0(FP), DI
 	MOVQ dst_len+8(FP), DX
 	MOVQ rows_base+24(FP), SI
@@ -509,8 +509,8 @@ done:
 	VZEROUPPER
 	RET
 
-// func dotsInt8AVX512(dst []int32, rows []int8, x []int16)
-TEXT ·dotsInt8AVX512(SB), NOSPLIT, $0-72
+// func dotInt8AVX512(dst []int32, rows []int8, x []int16)
+TEXT ·dotInt8AVX512(SB), NOSPLIT, $0-72
 	MOVQ  dst_base+0(FP), DI
 	MOVQ  dst_len+8(FP), DX
 	MOVQ  rows_base+24(FP), SI

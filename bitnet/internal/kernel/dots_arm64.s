@@ -23,8 +23,8 @@
 	VFMLA V6.S4, V2.S4, c.S4     \
 	VFMLA V7.S4, V3.S4, d.S4
 
-// func dotsHalfNeon(dst []float32, rows []uint16, x []float32)
-TEXT ·dotsHalfNeon(SB), NOSPLIT, $0-72
+// func dotHalfNeon(dst []float32, rows []uint16, x []float32)
+TEXT ·dotHalfNeon(SB), NOSPLIT, $0-72
 	MOVD dst_base+0(FP), R0
 	MOVD dst_len+8(FP), R1
 	MOVD rows_base+24(FP), R2
@@ -113,8 +113,8 @@ done:
 	SMLAL_H(1, 6, c)     \
 	SMLAL2_H(1, 6, d)
 
-// func dotsInt8Neon(dst []int32, rows []int8, x []int16)
-TEXT ·dotsInt8Neon(SB), NOSPLIT, $0-72
+// func dotInt8Neon(dst []int32, rows []int8, x []int16)
+TEXT ·dotInt8Neon(SB), NOSPLIT, $0-72
 	MOVD dst_base+0(FP), R0
 	MOVD dst_len+8(FP), R1
 	MOVD rows_base+24(FP), R2

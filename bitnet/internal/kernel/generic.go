@@ -130,29 +130,35 @@ func softmaxGeneric(x []float32, scale float32) (largest, sum float32) {
 	return largest, sumLanes(&lane)
 }
 
-func dotsHalfGeneric(dst []float32, rows []uint16, x []float32) {
-	n := len(x)
-	for r := range dst {
-		row := rows[r*n : (r+1)*n]
-		var lane [Lanes]float32
-		for i := 0; i+Lanes <= n; i += Lanes {
-			v := (*[Lanes]float32)(x[i:])
-			for l, h := range (*[Lanes]uint16)(row[i:]) {
-				lane[l] = portable.FMA(halfToFloat(h), v[l], lane[l])
+func dotsHalfGeneric(dst []float32, rows []uint16, x []float32, cols int) {
+	n := len(rows) / cols
+	for v := range len(x) / cols {
+		vector := x[v*cols : (v+1)*cols]
+		for r := range n {
+			row := rows[r*cols : (r+1)*cols]
+			var lane [Lanes]float32
+			for i := 0; i+Lanes <= cols; i += Lanes {
+				xs := (*[Lanes]float32)(vector[i:])
+				for l, h := range (*[Lanes]uint16)(row[i:]) {
+					lane[l] = portable.FMA(halfToFloat(h), xs[l], lane[l])
+				}
 			}
+			dst[v*n+r] = sumLanes(&lane)
 		}
-		dst[r] = sumLanes(&lane)
 	}
 }
 
-func dotsInt8Generic(dst []int32, rows []int8, x []int16) {
-	n := len(x)
-	for r := range dst {
-		var sum int32
-		for i, w := range rows[r*n : (r+1)*n] {
-			sum += int32(w) * int32(x[i])
+func dotsInt8Generic(dst []int32, rows []int8, x []int16, cols int) {
+	n := len(rows) / cols
+	for v := range len(x) / cols {
+		vector := x[v*cols : (v+1)*cols]
+		for r := range n {
+			var sum int32
+			for i, w := range rows[r*cols : (r+1)*cols] {
+				sum += int32(w) * int32(vector[i])
+			}
+			dst[v*n+r] = sum
 		}
-		dst[r] = sum
 	}
 }
 

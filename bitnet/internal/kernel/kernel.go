@@ -8,6 +8,10 @@ const Lanes = 16
 // MulFloat.
 const MaxRows = 4
 
+// MaxVectors is the largest number of vectors that DotsHalf and DotsInt8
+// multiply rows by at once.
+const MaxVectors = 4
+
 // A Set is one implementation of the float arithmetic.
 type Set struct {
 	// Name is "generic", or names the instructions that are used.
@@ -46,14 +50,15 @@ type Set struct {
 	// plain addition, the sum of the results. Any length from 1 on.
 	Softmax func(x []float32, scale float32) (largest, sum float32)
 
-	// DotsHalf stores in dst[r] the product, in lanes, of x with row r of
-	// len(x) float16 values each.
-	DotsHalf func(dst []float32, rows []uint16, x []float32)
+	// DotsHalf multiplies len(rows)/cols rows of float16 values by len(x)/cols
+	// vectors, 1 to MaxVectors, and stores the product, in lanes, of row r and
+	// vector v in dst[v·(len(rows)/cols)+r].
+	DotsHalf func(dst []float32, rows []uint16, x []float32, cols int)
 
-	// DotsInt8 stores in dst[r] the exact product of x with row r of len(x)
-	// 8-bit integers each. The caller sees to it that 128·Σ|x[i]| fits an
-	// int32.
-	DotsInt8 func(dst []int32, rows []int8, x []int16)
+	// DotsInt8 is DotsHalf for exact products of 8-bit integers and vectors of
+	// 16-bit ones. The caller sees to it that 128·Σ|x[i]| of each vector fits
+	// an int32.
+	DotsInt8 func(dst []int32, rows []int8, x []int16, cols int)
 
 	// QuantizeHalf stores the 8-bit image of a row of float16 values in dst:
 	// with step = max|v|/127, q = round-half-even(v·(127/max|v|)) clamped to

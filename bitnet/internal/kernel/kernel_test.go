@@ -274,14 +274,21 @@ func TestDotsHalf(t *testing.T) {
 		for _, n := range []int{16, 48, 128, 384, 2560} {
 			for rows := 1; rows <= 11; rows++ {
 				h := randomHalves(r, rows*n)
-				for kind, x := range vectors(r, n) {
-					got, want := make([]float32, rows+1), make([]float32, rows+1)
-					got[rows], want[rows] = 5, 5
-					s.DotsHalf(got[:rows], h, x)
-					dotsHalfGeneric(want[:rows], h, x)
-					for i := range got {
-						if !sameBits(got[i], want[i]) {
-							t.Fatalf("%d × %d of kind %d: row %d is %x, want %x", rows, n, kind, i, got[i], want[i])
+				kinds := vectors(r, n)
+				for kind := range kinds {
+					for count := 1; count <= MaxVectors; count++ {
+						var x []float32
+						for v := range count {
+							x = append(x, kinds[(kind+v)%len(kinds)]...)
+						}
+						got, want := make([]float32, count*rows+1), make([]float32, count*rows+1)
+						got[count*rows], want[count*rows] = 5, 5
+						s.DotsHalf(got[:count*rows], h, x, n)
+						dotsHalfGeneric(want[:count*rows], h, x, n)
+						for i := range got {
+							if !sameBits(got[i], want[i]) {
+								t.Fatalf("%d × %d with %d vectors from kind %d: product %d is %x, want %x", rows, n, count, kind, i, got[i], want[i])
+							}
 						}
 					}
 				}
@@ -295,7 +302,8 @@ func TestDotsInt8(t *testing.T) {
 		r := rand.New(rand.NewPCG(15, 16))
 		for _, n := range []int{16, 48, 128, 384, 2560} {
 			for rows := 1; rows <= 11; rows++ {
-				w, x := make([]int8, rows*n), make([]int16, n)
+				count := 1 + rows%MaxVectors
+				w, x := make([]int8, rows*n), make([]int16, count*n)
 				for i := range w {
 					w[i] = int8(r.Uint32())
 				}
@@ -303,19 +311,21 @@ func TestDotsInt8(t *testing.T) {
 				for i := range x {
 					x[i] = int16(max(-32768, min(32767, r.IntN(2*budget+1)-budget)))
 				}
-				got := make([]int32, rows+1)
-				got[rows] = 5
-				s.DotsInt8(got[:rows], w, x)
-				for row := range rows {
-					var want int64
-					for i, v := range x {
-						want += int64(v) * int64(w[row*n+i])
-					}
-					if int64(got[row]) != want {
-						t.Fatalf("%d × %d: row %d is %d, want %d", rows, n, row, got[row], want)
+				got := make([]int32, count*rows+1)
+				got[count*rows] = 5
+				s.DotsInt8(got[:count*rows], w, x, n)
+				for v := range count {
+					for row := range rows {
+						var want int64
+						for i, w := range w[row*n : (row+1)*n] {
+							want += int64(w) * int64(x[v*n+i])
+						}
+						if got := got[v*rows+row]; int64(got) != want {
+							t.Fatalf("%d × %d with %d vectors: row %d, vector %d is %d, want %d", rows, n, count, row, v, got, want)
+						}
 					}
 				}
-				if got[rows] != 5 {
+				if got[count*rows] != 5 {
 					t.Fatal("wrote past the end")
 				}
 			}
@@ -389,7 +399,7 @@ func BenchmarkHead(b *testing.B) {
 		b.SetBytes(2 * n * rows)
 		for b.Loop() {
 			for lo := 0; lo < rows; lo += 50 {
-				s.DotsHalf(dst[lo:lo+50], h[lo*n:(lo+50)*n], x)
+				s.DotsHalf(dst[lo:lo+50], h[lo*n:(lo+50)*n], x, n)
 			}
 		}
 	})
@@ -411,7 +421,7 @@ func BenchmarkHeadImage(b *testing.B) {
 		b.SetBytes(n * rows)
 		for b.Loop() {
 			for lo := 0; lo < rows; lo += 50 {
-				s.DotsInt8(dst[lo:lo+50], w[lo*n:(lo+50)*n], x)
+				s.DotsInt8(dst[lo:lo+50], w[lo*n:(lo+50)*n], x, n)
 			}
 		}
 	})

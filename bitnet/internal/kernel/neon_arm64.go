@@ -72,11 +72,25 @@ func mulFloat4Neon(c0, c1, c2, c3, a0, a1, a2, a3, b *float32, groupStride, inne
 //go:noescape
 func softmaxNeon(x []float32, scale float32) (largest, sum float32)
 
-//go:noescape
-func dotsHalfNeon(dst []float32, rows []uint16, x []float32)
+func dotsHalfNeon(dst []float32, rows []uint16, x []float32, cols int) {
+	n := len(rows) / cols
+	for v := range len(x) / cols {
+		dotHalfNeon(dst[v*n:(v+1)*n], rows, x[v*cols:(v+1)*cols])
+	}
+}
 
 //go:noescape
-func dotsInt8Neon(dst []int32, rows []int8, x []int16)
+func dotHalfNeon(dst []float32, rows []uint16, x []float32)
+
+func dotsInt8Neon(dst []int32, rows []int8, x []int16, cols int) {
+	n := len(rows) / cols
+	for v := range len(x) / cols {
+		dotInt8Neon(dst[v*n:(v+1)*n], rows, x[v*cols:(v+1)*cols])
+	}
+}
+
+//go:noescape
+func dotInt8Neon(dst []int32, rows []int8, x []int16)
 
 //go:noescape
 func quantizeHalfNeon(dst []int8, row []uint16) (step, rest, squares float32)
