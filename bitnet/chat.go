@@ -46,7 +46,7 @@ func NewChat(ctx context.Context, s *Session, system string) (*Chat, error) {
 		ids = append(ids, turn...)
 	}
 	if len(ids) > 0 {
-		if err := s.extend(ctx, ids); err != nil {
+		if err := s.extend(ctx, ids, vectorsOnly, nil); err != nil {
 			return nil, err
 		}
 	}

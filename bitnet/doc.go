@@ -49,16 +49,19 @@
 // prompts go through in blocks of up to 192 tokens and are bound by the
 // processor. A model of 1.19 GB takes that much of the page cache, which
 // processes that have it open share, and for each session 77 KB a token of KV
-// cache (39 MB for 512 tokens). Greedy and top-k decoding keep an 8-bit image of
+// cache (39 MB for 512 tokens). Greedy and top-k decoding keep an 8-bit screen of
 // the output head, 330 MB for that model, and hand back the memory of the
-// float16 head meanwhile; [WithoutHeadImage] trades it for speed.
+// float16 head meanwhile; [WithoutScreen] trades it for speed.
 //
 // # Concurrency
 //
 // A [Model] may be used by any number of goroutines, a [Session] or [Chat] by
-// one at a time. Sessions of a model take turns on its threads, step by step. A
-// context.Context that ends stops the work within one token's time, or one
-// layer's for a prompt.
+// one at a time. Sessions of a model that wait at the same time are computed
+// together, which costs little more than one of them: many sessions in
+// goroutines of their own are the way to serve many users, or to work through
+// many texts. Prompts go beside them piece by piece. A context.Context that ends
+// stops the work of its session within one pass through the model, or within a
+// layer where nobody else is in it.
 //
 // # Errors
 //

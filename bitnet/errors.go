@@ -48,6 +48,18 @@ func (e *ModelError) Unwrap() []error {
 	return []error{ErrModel}
 }
 
+// A BrokenError says that the computation of a model has panicked, which is a
+// mistake in this package. The model can no longer be used: everything that its
+// sessions are asked fails with this error. Another one may be opened.
+type BrokenError struct {
+	Value any    // what the panic was about
+	Stack []byte // where it happened
+}
+
+func (e *BrokenError) Error() string {
+	return fmt.Sprintf("bitnet: the model is broken by an internal error: %v: open it again, and please report this", e.Value)
+}
+
 // A TokenError names a token id that the vocabulary does not have.
 type TokenError struct {
 	ID         int

@@ -1,79 +1,77 @@
 package bitnet
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"math"
 
 	"github.com/gobitnet/gobitnet/bitnet/internal/engine"
-	"github.com/gobitnet/gobitnet/bitnet/internal/kvcache"
 	"github.com/gobitnet/gobitnet/quant"
 )
 
-// BlockTokens is how many tokens of a prompt go through the model at once: so
-// many that unpacking the weights for them is cheap, so few that what lies
-// between two layers stays within some 15 MB. It divides into the kernels'
-// panels of tokens evenly. Results do not depend on it.
+// BlockTokens is how many tokens go through the model at once, at most: so many
+// that unpacking the weights for them is cheap, so few that what lies between
+// two layers stays within some 15 MB. Results do not depend on it.
 const BlockTokens = 192
 
-// forward evaluates a block of tokens, the first of them at position first, and
-// stores in hidden the normalized vector that the output head turns into the
-// logits after the last one. The caller has the engine's turn.
+// forward evaluates a batch of tokens and leaves in m.workspace.x, row by row,
+// the vectors that the last normalization and the output head turn into logits.
+// Between layers it asks stop whether anybody still waits for them.
 //
 // This is the whole model, as in "BitNet b1.58 2B4T Technical Report"
 // (arXiv:2504.12285): a Llama-like transformer whose projections are BitLinear
 // (ternary weights times the 8-bit image of a normalized vector), with a second
 // normalization in each half of a block and the square of a ReLU as activation.
-func (m *Model) forward(ctx context.Context, cache *kvcache.Cache, tokens []int, first int, hidden []float32) error {
-	c, n := &m.config, len(tokens)
-	e, w := m.engine, &m.workspace
-	if err := w.reserve(e.Kernels(), c, n); err != nil {
+func (m *Model) forward(batch *engine.Batch, stop func() bool) error {
+	c, e, w := &m.config, m.engine, &m.workspace
+	if err := w.reserve(e.Kernels(), c, batch.Rows()); err != nil {
 		return err
 	}
-	cache.Reserve(first, first+n)
-	m.rope.SetPositions(first, n)
 	attentionScale := float32(1 / math.Sqrt(float64(c.HeadSize)))
 
-	e.Embed(w.x, m.weights.embedding, tokens)
+	e.Begin(batch, m.rope, c.Heads)
+	e.Embed(w.x, m.weights.embedding, batch)
 	for layer := range m.weights.blocks {
 		b := &m.weights.blocks[layer]
 
 		// x += output(norm(attention(q, k, v)))
-		e.Normalize(w.narrow, w.x, b.attnNorm, c.Epsilon, n)
+		e.Normalize(w.narrow, w.x, b.attnNorm, c.Epsilon, batch)
 		e.Linear(w.narrow, engine.Projection{Dst: w.q, W: b.q}, engine.Projection{Dst: w.k, W: b.k}, engine.Projection{Dst: w.v, W: b.v})
-		e.RotateAndStore(w.q, w.k, w.v, m.rope, cache, layer, first, n)
-		e.Attend(w.q, cache, attentionScale, layer, first, n)
-		e.Normalize(w.narrow, w.q, b.attnSubNorm, c.Epsilon, n)
+		e.RotateAndStore(w.q, w.k, w.v, layer, batch)
+		e.Attend(w.q, attentionScale, layer, batch)
+		e.Normalize(w.narrow, w.q, b.attnSubNorm, c.Epsilon, batch)
 		e.Linear(w.narrow, engine.Projection{Dst: w.q, W: b.output})
-		e.Add(w.x, w.q, n)
+		e.Add(w.x, w.q, batch)
 
 		// x += down(norm(relu(gate(h))² · up(h))), h = norm(x)
-		e.Normalize(w.narrow, w.x, b.ffnNorm, c.Epsilon, n)
+		e.Normalize(w.narrow, w.x, b.ffnNorm, c.Epsilon, batch)
 		e.GatedLinear(w.inner, b.gate, b.up, w.narrow)
-		e.Normalize(w.wide, w.inner, b.ffnSubNorm, c.Epsilon, n)
+		e.Normalize(w.wide, w.inner, b.ffnSubNorm, c.Epsilon, batch)
 		e.Linear(w.wide, engine.Projection{Dst: w.q, W: b.down})
-		e.Add(w.x, w.q, n)
+		e.Add(w.x, w.q, batch)
 
-		if err := e.Err(); errors.Is(err, quant.ErrActivation) {
-			return ErrNotFinite
-		} else if err != nil {
-			return fmt.Errorf("bitnet: %w", err)
-		}
-		if err := ctx.Err(); err != nil {
-			return err
+		if stop() {
+			break
 		}
 	}
-	e.NormalizeRow(hidden, w.x.Row(n-1), m.weights.outputNorm, c.Epsilon)
-	for _, v := range hidden {
-		if v-v != 0 {
-			return ErrNotFinite
-		}
+	if err := e.Err(); err != nil {
+		return fmt.Errorf("bitnet: %w", err)
 	}
 	return nil
 }
 
-// workspace holds the vectors of a block of tokens between the steps. q holds,
+// finish stores in hidden the vector of a row of the last batch that the output
+// head multiplies, and reports whether all of it is finite.
+func (m *Model) finish(hidden []float32, row int) bool {
+	m.engine.NormalizeRow(hidden, m.workspace.x.Row(row), m.weights.outputNorm, m.config.Epsilon)
+	for _, v := range hidden {
+		if v-v != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// workspace holds the vectors of a batch of tokens between the steps. q holds,
 // one after the other, the queries, what attention makes of them, and what each
 // half of a block adds to x.
 type workspace struct {

@@ -122,7 +122,8 @@ type Token struct {
 	Text string
 
 	session *Session
-	step    uint64
+	after   int    // so many tokens precede it
+	serial  uint64 // of the outcome that it was chosen by
 }
 
 // LogProb returns the logarithm of the probability that the model gave the
@@ -132,17 +133,22 @@ type Token struct {
 // token. It is NaN where it can no longer be told.
 func (t Token) LogProb() float64 {
 	s := t.session
-	if s == nil || t.ID < 0 || s.steps != t.step || s.cache == nil {
+	if s == nil || t.ID < 0 || s.last.serial != t.serial || s.last.at(t.after) == nil {
 		return math.NaN()
 	}
-	logits, err := s.allLogits(context.Background(), nil)
+	place, err := s.know(context.Background(), t.after, allLogits)
 	if err != nil {
 		return math.NaN()
 	}
+	return s.logProb(place.logits, t.ID)
+}
+
+// logProb returns the logarithm of the probability that logits give a token.
+func (s *Session) logProb(logits []float32, id int) float64 {
 	p := &s.sampling
 	p.scaled = append(p.scaled[:0], logits...)
 	most, sum := s.model.floatKernels().Softmax(p.scaled, 1)
-	return float64(logits[t.ID]) - float64(most) - portable.Log(float64(sum))
+	return float64(logits[id]) - float64(most) - portable.Log(float64(sum))
 }
 
 // Generate evaluates prompt after the session's tokens and generates text. An
@@ -228,53 +234,33 @@ func (s *Session) generate(ctx context.Context, prompt []int, o *GenerateOptions
 	}
 	start := time.Now()
 	evaluated := s.evaluated
-	if err := s.extend(ctx, prompt); err != nil {
+	w := o.want(s.model)
+	if err := s.extend(ctx, prompt, w, nil); err != nil {
 		return nil, err
 	}
+	defer s.model.passes.leave(&s.request)
 	r := &Result{PromptTokens: s.evaluated - min(evaluated, s.evaluated)}
 	s.result = r
 	s.sampling.seed(o.Seed)
-	text := assembler{stops: o.Stop}
-	var all strings.Builder
+	g := generation{s: s, o: o, r: r, yield: yield, text: assembler{stops: o.Stop}}
 	var err error
-	var piece []byte
 	for r.Reason == "" {
 		if len(s.tokens) >= s.context {
 			r.Reason = StopContext
 			break
 		}
-		if err = s.extend(ctx, nil); err != nil {
+		if err = s.extend(ctx, nil, w, nil); err != nil {
 			break
 		}
-		var id int
-		if id, err = s.choose(ctx, o); err != nil {
+		var p *place
+		if p, err = s.know(ctx, s.evaluated, w); err != nil {
 			break
 		}
+		id := s.choose(p, o)
 		if r.CompletionTokens == 0 {
 			r.PromptTime = time.Since(start)
 		}
-		r.CompletionTokens++
-		s.tokens = append(s.tokens, id)
-		if s.model.ends(id) {
-			r.Reason = StopEndToken
-			break
-		}
-		r.Tokens = append(r.Tokens, id)
-		if !s.model.tokenizer.IsSpecial(id) {
-			piece = s.model.tokenizer.AppendToken(piece[:0], id)
-			if text.add(piece) {
-				r.Reason = StopString
-			}
-		}
-		if r.Reason == "" && o.MaxTokens > 0 && r.CompletionTokens >= o.MaxTokens {
-			r.Reason = StopMaxTokens
-		}
-		t := Token{ID: id, session: s, step: s.steps}
-		t.Text = text.take(r.Reason != "" || len(s.tokens) >= s.context)
-		all.WriteString(t.Text)
-		if !yield(t) && r.Reason == "" {
-			r.Reason = StopBreak
-		}
+		g.take(id)
 	}
 	if err != nil {
 		r.Reason = StopError
@@ -287,12 +273,51 @@ func (s *Session) generate(ctx context.Context, prompt []int, o *GenerateOptions
 	} else {
 		r.CompletionTime = time.Since(start) - r.PromptTime
 	}
-	if rest := text.take(true); rest != "" {
-		all.WriteString(rest)
+	if rest := g.text.take(true); rest != "" {
+		g.all.WriteString(rest)
 		yield(Token{ID: -1, Text: rest})
 	}
-	r.Text = all.String()
+	r.Text = g.all.String()
 	return r, err
+}
+
+// generation is the state of one call of generate.
+type generation struct {
+	s     *Session
+	o     *GenerateOptions
+	r     *Result
+	yield func(Token) bool
+	text  assembler
+	all   strings.Builder
+	piece []byte
+}
+
+// take adds a token that was chosen to the session and to the result, which
+// gets its Reason where generation ends with it.
+func (g *generation) take(id int) {
+	s, r := g.s, g.r
+	t := Token{ID: id, session: s, after: len(s.tokens), serial: s.last.serial}
+	r.CompletionTokens++
+	s.tokens = append(s.tokens, id)
+	if s.model.ends(id) {
+		r.Reason = StopEndToken
+		return
+	}
+	r.Tokens = append(r.Tokens, id)
+	if !s.model.tokenizer.IsSpecial(id) {
+		g.piece = s.model.tokenizer.AppendToken(g.piece[:0], id)
+		if g.text.add(g.piece) {
+			r.Reason = StopString
+		}
+	}
+	if r.Reason == "" && g.o.MaxTokens > 0 && r.CompletionTokens >= g.o.MaxTokens {
+		r.Reason = StopMaxTokens
+	}
+	t.Text = g.text.take(r.Reason != "" || len(s.tokens) >= s.context)
+	g.all.WriteString(t.Text)
+	if !g.yield(t) && r.Reason == "" {
+		r.Reason = StopBreak
+	}
 }
 
 // ends reports whether a token ends a text or a turn.
@@ -309,34 +334,33 @@ func (m *Model) ends(id int) bool {
 // for. Beyond it they would be so many that computing all is as fast.
 const screenedTopK = 1000
 
-// choose returns the next token.
-func (s *Session) choose(ctx context.Context, o *GenerateOptions) (int, error) {
-	penalty := o.RepetitionPenalty != 0 && o.RepetitionPenalty != 1
+// want says which logits choosing a token takes.
+func (o *GenerateOptions) want(m *Model) want {
 	k := 1
 	if o.Temperature != 0 {
 		k = o.TopK
 	}
-	var release func([]uint16)
-	if k > 0 && k <= screenedTopK && !penalty && s.model.useImage {
-		// The image is there, or will be with the next token: the float16 head
-		// need not stay in memory.
-		release = s.model.releaseHead
-		ids, logits, ok, err := s.largestLogits(ctx, k)
-		if err != nil {
-			return 0, err
-		}
-		if ok {
-			return s.draw(ids, logits, o), nil
-		}
+	if k < 1 || k > screenedTopK || o.penalizes() || !m.useScreen {
+		return allLogits
 	}
-	logits, err := s.allLogits(ctx, release)
-	if err != nil {
-		return 0, err
+	return want(k)
+}
+
+// penalizes reports whether logits depend on the tokens that the session holds.
+func (o *GenerateOptions) penalizes() bool {
+	return o.RepetitionPenalty != 0 && o.RepetitionPenalty != 1
+}
+
+// choose returns the token that follows a place.
+func (s *Session) choose(p *place, o *GenerateOptions) int {
+	if !p.complete {
+		return s.draw(p.largest.Rows, p.largest.Logits, o)
 	}
-	if penalty {
+	logits := p.logits
+	if o.penalizes() {
 		logits = s.sampling.penalize(logits, s.tokens, float32(o.RepetitionPenalty))
 	}
-	return s.draw(nil, logits, o), nil
+	return s.draw(nil, logits, o)
 }
 
 func (s *Session) draw(ids []int, logits []float32, o *GenerateOptions) int {

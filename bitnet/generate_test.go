@@ -24,10 +24,10 @@ func mustGenerate(t testing.TB, s *Session, prompt string, o GenerateOptions) *R
 }
 
 // TestGreedyIsTheLargestLogit follows greedy decoding with Append, with and
-// without the image of the head.
+// without the screen of the head.
 func TestGreedyIsTheLargestLogit(t *testing.T) {
 	for _, name := range []string{"tiny", "micro-untied"} {
-		for _, opts := range [][]Option{nil, {WithoutHeadImage()}} {
+		for _, opts := range [][]Option{nil, {WithoutScreen()}} {
 			path, _, _ := reference(t, name, "exact.f32")
 			m := openModel(t, path, opts...)
 			r := mustGenerate(t, newSession(t, m), "Hello", GenerateOptions{MaxTokens: 40})
@@ -55,11 +55,11 @@ func TestGreedyIsTheLargestLogit(t *testing.T) {
 	}
 }
 
-// TestScreenedTopK draws the same tokens from the few logits that the image
+// TestScreenedTopK draws the same tokens from the few logits that the screen
 // leaves as from all of them.
 func TestScreenedTopK(t *testing.T) {
 	path, _, _ := reference(t, "tiny", "exact.f32")
-	with, without := openModel(t, path), openModel(t, path, WithoutHeadImage())
+	with, without := openModel(t, path), openModel(t, path, WithoutScreen())
 	for seed := range uint64(12) {
 		o := GenerateOptions{MaxTokens: 20, Temperature: 0.3 + float64(seed)/4, TopK: 1 + int(seed*seed), Seed: seed}
 		switch seed % 3 {
@@ -70,32 +70,31 @@ func TestScreenedTopK(t *testing.T) {
 		}
 		a, b := mustGenerate(t, newSession(t, with), "x", o), mustGenerate(t, newSession(t, without), "x", o)
 		if !slices.Equal(a.Tokens, b.Tokens) {
-			t.Errorf("%+v: with the image %v, without %v", o, a.Tokens, b.Tokens)
+			t.Errorf("%+v: with the screen %v, without %v", o, a.Tokens, b.Tokens)
 		}
 	}
-	if with.image == nil || without.image != nil {
-		t.Error("the image was not used as asked")
+	if !with.head.Screened() || without.head.Screened() {
+		t.Error("the screen was not used as asked")
 	}
 }
 
-// TestLargestLogits holds what the image leaves against a full sort.
+// TestLargestLogits holds what the screen leaves against a full sort.
 func TestLargestLogits(t *testing.T) {
 	ctx := context.Background()
 	m := tinyModel(t, WithThreads(2))
 	m.served = true
 	s := newSession(t, m)
 	for id := range 30 {
-		if err := s.extend(ctx, []int{id * 100}); err != nil {
+		if err := s.extend(ctx, []int{id * 100}, vectorsOnly, nil); err != nil {
 			t.Fatal(err)
 		}
 		for _, k := range []int{1, 2, 7, 40, 300} {
-			ids, logits, ok, err := s.largestLogits(ctx, k)
-			if err != nil || !ok {
-				t.Fatal(ok, err)
+			p, err := s.know(ctx, s.Len(), want(k))
+			if err != nil || !p.largest.Found || p.complete {
+				t.Fatal(p.largest.Found, p.complete, err)
 			}
-			few := append([]int(nil), ids...)
-			values := append([]float32(nil), logits...)
-			all := newSessionLogits(t, s)
+			few, values := p.largest.Rows, p.largest.Logits
+			all := allOf(t, s)
 			order := make([]int, len(all))
 			for i := range order {
 				order[i] = i
@@ -118,15 +117,15 @@ func TestLargestLogits(t *testing.T) {
 	}
 }
 
-// newSessionLogits computes all logits without keeping them in the session.
-func newSessionLogits(t *testing.T, s *Session) []float32 {
+// allOf computes all logits after the session's last token without keeping them.
+func allOf(t *testing.T, s *Session) []float32 {
 	t.Helper()
-	logits, err := s.allLogits(context.Background(), nil)
+	p, err := s.know(context.Background(), s.Len(), allLogits)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.logitsValid = false
-	return append([]float32(nil), logits...)
+	p.complete = false
+	return slices.Clone(p.logits)
 }
 
 // TestSampledFrequencies compares how often tokens are drawn with the
@@ -518,29 +517,29 @@ func TestChatTurnEndsOnce(t *testing.T) {
 	}
 }
 
-// TestImageForSingleTokens generates one token with each call.
-func TestImageForSingleTokens(t *testing.T) {
+// TestScreenForSingleTokens generates one token with each call.
+func TestScreenForSingleTokens(t *testing.T) {
 	m := tinyModel(t)
 	s := newSession(t, m)
 	mustGenerate(t, s, "abc", GenerateOptions{MaxTokens: 1})
-	if m.image != nil {
-		t.Error("the first token waited for the image")
+	if m.head.Screened() {
+		t.Error("the first token waited for the screen")
 	}
 	mustGenerate(t, s, "", GenerateOptions{MaxTokens: 1})
-	if m.image == nil {
-		t.Error("the second token did not make the image")
+	if !m.head.Screened() {
+		t.Error("the second token did not make the screen")
 	}
 	appended := tinyModel(t)
 	s = newSession(t, appended)
 	mustAppend(t, s, 1, 2, 3) // these logits serve the first token
 	mustGenerate(t, s, "", GenerateOptions{MaxTokens: 2})
-	if appended.image == nil {
-		t.Error("the second token after Append did not make the image")
+	if !appended.head.Screened() {
+		t.Error("the second token after Append did not make the screen")
 	}
 	other := tinyModel(t)
 	mustGenerate(t, newSession(t, other), "abc", GenerateOptions{MaxTokens: 3, Temperature: 1, TopK: 1 << 30})
-	if other.image != nil {
-		t.Error("an image for all tokens")
+	if other.head.Screened() {
+		t.Error("a screen for all tokens")
 	}
 }
 

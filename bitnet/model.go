@@ -18,8 +18,9 @@ import (
 // A Model is an open model file. It does not change, and any number of
 // goroutines may share it; each sequence of tokens is a [Session] of its own.
 //
-// Sessions of one model take turns on its threads, one step (a block of up to
-// [BlockTokens] tokens of a prompt, or one token of generation) at a time.
+// Sessions that wait at the same time go through the model together, at most
+// [BlockTokens] tokens at once: the weights are read once for all of them. Prompts
+// go piece by piece beside sessions that generate.
 type Model struct {
 	config    Config
 	file      *gguf.File
@@ -28,13 +29,13 @@ type Model struct {
 	endTokens []int
 	rope      *engine.RoPE
 	engine    *engine.Engine
-	workspace workspace // used by whoever has the engine's turn
+	passes    *passes
 
-	useImage    bool
-	image       *engine.Image       // made when first needed; used like workspace
-	served      bool                // logits have been computed: from now on the image may be made
-	releaseHead func(rows []uint16) // giveBackHead, as a value
-	rowsRead    int                 // of the head since its memory was handed back, once there is an image
+	// Used by whoever has the engine's turn.
+	workspace workspace
+	head      *engine.Head
+	useScreen bool
+	served    bool // logits have been computed: from now on the screen may be built
 
 	reading *reading // nil for a model in memory
 	closing sync.Once
@@ -47,7 +48,7 @@ type Option func(*openOptions)
 type openOptions struct {
 	threads   int
 	kernels   string
-	noImage   bool
+	noScreen  bool
 	tokenizer *tokenizer.Tokenizer
 
 	otherTokenizer bool
@@ -65,11 +66,11 @@ func WithThreads(n int) Option { return func(o *openOptions) { o.threads = n } }
 // [quant.ErrKernels]. Every choice gives the same bits.
 func WithKernels(name string) Option { return func(o *openOptions) { o.kernels = name } }
 
-// WithoutHeadImage does without the 8-bit image of the output head by which
-// greedy and top-k decoding find the few logits that matter; its memory, a byte
-// for each element of the head, is not used, and each token computes every
-// logit. The tokens are the same either way.
-func WithoutHeadImage() Option { return func(o *openOptions) { o.noImage = true } }
+// WithoutScreen does without the 8-bit screen of the output head by which greedy
+// and top-k decoding find the few logits that matter; its memory, a byte for
+// each element of the head, is not used, and each token computes every logit. The
+// tokens are the same either way.
+func WithoutScreen() Option { return func(o *openOptions) { o.noScreen = true } }
 
 // WithTokenizer uses t in place of the vocabulary in the model's file. Its
 // vocabulary must have the size of the model's.
@@ -155,7 +156,7 @@ func newModel(f *gguf.File, opts []Option) (*Model, error) {
 			reading <- vocabulary{t, err}
 		}()
 	}
-	m := &Model{file: f, useImage: !o.noImage}
+	m := &Model{file: f, useScreen: !o.noScreen}
 	var err error
 	if m.config, err = readConfig(f); err == nil {
 		m.weights, err = readWeights(f, m.config)
@@ -181,18 +182,20 @@ func newModel(f *gguf.File, opts []Option) (*Model, error) {
 	}
 	m.rope = engine.NewRoPE(m.config.HeadSize, m.config.RoPEBase)
 	m.engine = engine.New(o.threads, kernels)
+	m.head = engine.NewHead(m.weights.head, m.config.EmbeddingLength, m.giveBackHead)
+	m.passes = newPasses(m)
 	f.Release(f.Header()) // everything in it has been copied
-	m.releaseHead = m.giveBackHead
 	return m, nil
 }
 
-// Close waits for the step that is under way, ends the model's threads and
+// Close waits for the pass that is under way, ends the model's threads and
 // gives its memory back. Whatever its sessions are asked afterwards fails with
 // [ErrClosed]. Further calls do nothing.
 func (m *Model) Close() error {
 	var err error
 	m.closing.Do(func() {
 		m.closed.Store(true)
+		m.passes.close()
 		m.reading.end()
 		m.engine.Pool.Close()
 		err = m.file.Close()
@@ -215,8 +218,8 @@ func (m *Model) Threads() int { return m.engine.Pool.Threads() }
 
 // KernelCounts returns how often each kernel has been dispatched since the
 // model was opened: "i2s_matvec_avx512" counts the products of one matrix and
-// one token by the AVX-512 kernels, "i2s_matmul_…" those of one matrix and a
-// block of tokens, "rmsnorm_quantize_…" normalized vectors, "attention_…" a
+// one token by the AVX-512 kernels for few tokens, "i2s_matmul_…" those by the
+// kernels for many, "rmsnorm_quantize_…" normalized vectors, "attention_…" a
 // token's attention in one block, "head_f16_…" full rows of logits and
 // "head_i8_screen_…" searches for the largest ones.
 func (m *Model) KernelCounts(ctx context.Context) (map[string]uint64, error) {
@@ -239,6 +242,17 @@ func (m *Model) acquire(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// screened reports whether the head has its screen. Where it is wanted and there
+// have been logits before, it is built now. The embedding of a tied head is
+// still read a row at a time, and logits that are computed in full read it all;
+// but as a rule its memory has served once the screen is there.
+func (m *Model) screened(wanted bool) bool {
+	if wanted && m.useScreen && m.served && !m.head.Screened() {
+		m.engine.BuildScreen(m.head, nil)
+	}
+	return m.head.Screened()
 }
 
 // giveBackHead hands back the memory of a stretch of the output head.

@@ -22,19 +22,61 @@ type Session struct {
 	tokens    []int
 	evaluated int
 
-	// What was computed after the last evaluated token, as far as it was.
-	hidden      []float32
-	hiddenValid bool
-	logits      []float32
-	logitsValid bool
-
-	steps  uint64 // changes when what was computed is no longer valid
-	result *Result
+	last    outcome
+	request request
+	result  *Result
 
 	// Working memory of generation.
-	someIDs    []int
-	someLogits []float32
-	sampling   sampling
+	pending  []int
+	sampling sampling
+}
+
+// An outcome is what has been computed after some tokens of a session that follow
+// each other. It names the place that it belongs to, so that it cannot be taken
+// for that of other tokens.
+type outcome struct {
+	// after is the number of the session's tokens that places[0] follows, 0 where
+	// nothing has been computed; places[1] follows one more, and so on.
+	after  int
+	places []place
+	serial uint64 // of this outcome
+}
+
+// at returns what has been computed after so many tokens, or nil.
+func (o *outcome) at(tokens int) *place {
+	if i := tokens - o.after; o.after > 0 && i >= 0 && i < len(o.places) {
+		return &o.places[i]
+	}
+	return nil
+}
+
+// cut forgets what follows more than so many tokens.
+func (o *outcome) cut(tokens int) {
+	if n := tokens - o.after + 1; n < 1 {
+		o.after = 0
+	} else if n < len(o.places) {
+		o.places = o.places[:n]
+	}
+}
+
+// forget makes room for n places of a new outcome of vectors of a width. It
+// belongs nowhere until after is set.
+func (o *outcome) forget(n, width int) {
+	o.after = 0
+	o.serial++
+	for len(o.places) < n {
+		if cap(o.places) > len(o.places) {
+			o.places = o.places[:len(o.places)+1]
+		} else {
+			o.places = append(o.places, place{})
+		}
+	}
+	o.places = o.places[:n]
+	for i := range o.places {
+		if o.places[i].hidden == nil {
+			o.places[i].hidden = make([]float32, width)
+		}
+	}
 }
 
 // A SessionOption changes how [Model.NewSession] makes a session.
@@ -73,7 +115,6 @@ func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 		context: o.context,
 		cache:   kvcache.New(m.cacheShape(!o.float32)),
 		tokens:  make([]int, 0, min(o.context, 4096)),
-		hidden:  make([]float32, m.config.EmbeddingLength),
 	}, nil
 }
 
@@ -85,8 +126,8 @@ func (s *Session) Close() error {
 		s.cache = nil
 	}
 	s.tokens, s.evaluated = nil, 0
-	s.hidden, s.logits, s.someIDs, s.someLogits, s.sampling = nil, nil, nil, nil, sampling{}
-	s.forgetResults()
+	s.last = outcome{serial: s.last.serial + 1}
+	s.pending, s.sampling = nil, sampling{}
 	return nil
 }
 
@@ -103,21 +144,9 @@ func (s *Session) Context() int { return s.context }
 // Truncate forgets the tokens from n on, so that other ones can follow. It does
 // nothing where the session is no longer than n.
 func (s *Session) Truncate(n int) {
-	n = max(n, 0)
-	if s.cache == nil || n >= len(s.tokens) {
-		return
+	if n = max(n, 0); s.cache != nil && n < len(s.tokens) {
+		s.back(n)
 	}
-	s.tokens = s.tokens[:n]
-	if n < s.evaluated {
-		s.evaluated = n
-		s.cache.Truncate(n)
-		s.forgetResults()
-	}
-}
-
-func (s *Session) forgetResults() {
-	s.hiddenValid, s.logitsValid = false, false
-	s.steps++
 }
 
 // Fork returns an independent copy, at the same position. The copies share the
@@ -126,15 +155,18 @@ func (s *Session) forgetResults() {
 // closed.
 func (s *Session) Fork() *Session {
 	fork := &Session{
-		model:       s.model,
-		context:     s.context,
-		tokens:      append([]int(nil), s.tokens...),
-		evaluated:   s.evaluated,
-		hidden:      append([]float32(nil), s.hidden...),
-		hiddenValid: s.hiddenValid,
+		model:     s.model,
+		context:   s.context,
+		tokens:    append([]int(nil), s.tokens...),
+		evaluated: s.evaluated,
 	}
 	if s.cache != nil {
 		fork.cache = s.cache.Fork()
+	}
+	if p := s.last.at(s.evaluated); p != nil {
+		fork.last.forget(1, len(p.hidden))
+		copy(fork.last.places[0].hidden, p.hidden)
+		fork.last.after = s.evaluated
 	}
 	return fork
 }
@@ -151,15 +183,23 @@ func (s *Session) Fork() *Session {
 // than fit a [*ContextError], a ctx that ends its error; the session then is
 // as before the call.
 func (s *Session) Append(ctx context.Context, ids []int) ([]float32, error) {
-	if err := s.extend(ctx, ids); err != nil {
+	before := len(s.tokens)
+	if err := s.extend(ctx, ids, allLogits, nil); err != nil {
 		return nil, err
 	}
-	return s.allLogits(ctx, nil)
+	place, err := s.know(ctx, s.evaluated, allLogits)
+	if err != nil {
+		s.back(before)
+		return nil, err
+	}
+	return place.logits, nil
 }
 
-// extend evaluates what generation left unevaluated, and ids.
-func (s *Session) extend(ctx context.Context, ids []int) error {
-	if s.cache == nil {
+// extend evaluates what generation left unevaluated, then ids, and computes what
+// is wanted after the last of them. After an error the session holds what it held
+// before.
+func (s *Session) extend(ctx context.Context, ids []int, w want, progress func(evaluated, total int)) error {
+	if s.cache == nil || s.model.closed.Load() {
 		return ErrClosed
 	}
 	if len(ids) > s.context-len(s.tokens) {
@@ -173,100 +213,66 @@ func (s *Session) extend(ctx context.Context, ids []int) error {
 	if len(s.tokens)+len(ids) == 0 {
 		return ErrEmpty
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	before := len(s.tokens)
 	s.tokens = append(s.tokens, ids...)
-	if s.evaluated == len(s.tokens) && !s.hiddenValid {
+	if s.evaluated == len(s.tokens) && s.last.at(s.evaluated) == nil {
 		s.evaluated-- // what followed was truncated: evaluate the last one again
 	}
-	for s.evaluated < len(s.tokens) {
-		block := s.tokens[s.evaluated:min(s.evaluated+BlockTokens, len(s.tokens))]
-		if err := s.step(ctx, block); err != nil {
-			s.tokens = s.tokens[:before]
-			if s.evaluated > before {
-				s.evaluated = before
-				s.cache.Truncate(before)
-			}
+	for from := s.evaluated; s.evaluated < len(s.tokens); {
+		piece := s.tokens[s.evaluated:min(s.evaluated+BlockTokens, len(s.tokens))]
+		places, wanted := 0, vectorsOnly
+		if s.evaluated+len(piece) == len(s.tokens) {
+			places, wanted = 1, w
+		}
+		if err := s.evaluate(ctx, piece, places, wanted); err != nil {
+			s.back(before)
 			return err
+		}
+		if progress != nil {
+			progress(s.evaluated-from, len(s.tokens)-from)
 		}
 	}
 	return nil
 }
 
-// step evaluates one block of tokens.
-func (s *Session) step(ctx context.Context, block []int) error {
-	m := s.model
-	if err := m.acquire(ctx); err != nil {
-		return err
+// back forgets the tokens from n on.
+func (s *Session) back(n int) {
+	s.tokens = s.tokens[:n]
+	if s.evaluated > n {
+		s.evaluated = n
+		s.cache.Truncate(n)
+		s.last.cut(n)
 	}
-	defer m.engine.Pool.Release()
-	s.forgetResults()
-	if err := m.forward(ctx, s.cache, block, s.evaluated, s.hidden); err != nil {
-		return err
-	}
-	s.evaluated += len(block)
-	s.hiddenValid = true
-	return nil
 }
 
-// allLogits computes every logit after the last evaluated token, once. release,
-// where it is not nil, is told each stretch of the head that has been read.
-func (s *Session) allLogits(ctx context.Context, release func([]uint16)) ([]float32, error) {
-	m := s.model
-	if s.cache == nil || m.closed.Load() {
-		return nil, ErrClosed
+// evaluate evaluates tokens, at most BlockTokens, that follow the evaluated ones,
+// and computes what is wanted of so many places at their end.
+func (s *Session) evaluate(ctx context.Context, tokens []int, places int, w want) error {
+	r := &s.request
+	s.last.forget(places, s.model.config.EmbeddingLength)
+	r.ctx, r.cache, r.tokens, r.first, r.places, r.want = ctx, s.cache, tokens, s.evaluated, s.last.places, w
+	err := s.model.passes.do(r)
+	s.evaluated += r.evaluated
+	r.ctx, r.tokens = nil, nil
+	if err == nil && places > 0 {
+		s.last.after = s.evaluated - places + 1
 	}
-	if s.logitsValid {
-		return s.logits, ctx.Err()
-	}
-	if err := m.acquire(ctx); err != nil {
-		return nil, err
-	}
-	defer m.engine.Pool.Release()
-	if s.logits == nil {
-		s.logits = make([]float32, m.config.VocabularySize)
-	}
-	m.engine.Head(s.logits, m.weights.head, s.hidden, release)
-	m.served = true
-	s.logitsValid = true
-	return s.logits, nil
+	return err
 }
 
-// rowsPerRelease is after how many rows of the head its memory is handed back: so
-// many that this takes no time worth mentioning, so few that large pages of 2 MB
-// around them do not count beside the model.
-const rowsPerRelease = 64
-
-// largestLogits returns the tokens that may have one of the k largest logits,
-// by ascending id, and these logits. ok is false where all logits are to be
-// computed: because only that will do, or because these are the model's first logits,
-// which do not wait for the image of the head to be made.
-func (s *Session) largestLogits(ctx context.Context, k int) (ids []int, logits []float32, ok bool, err error) {
-	m := s.model
-	if s.logitsValid {
-		return nil, nil, false, nil
+// know returns the place after so many tokens, which have just been evaluated,
+// with what is wanted of it.
+func (s *Session) know(ctx context.Context, tokens int, w want) (*place, error) {
+	p := s.last.at(tokens)
+	if p.satisfies(w) {
+		return p, nil
 	}
-	if err := m.acquire(ctx); err != nil {
-		return nil, nil, false, err
-	}
-	defer m.engine.Pool.Release()
-	if !m.served {
-		return nil, nil, false, nil
-	}
-	if m.image == nil {
-		// The embedding of a tied head is still read a row at a time, and
-		// logits that are computed in full read it all; but as a rule its
-		// memory has served once the image is there.
-		m.image = m.engine.BuildImage(m.weights.head, m.config.EmbeddingLength, m.releaseHead)
-	}
-	ids, logits, ok = m.engine.Largest(m.image, m.weights.head, s.hidden, k)
-	// With each row that is read here and there, and the one of the embedding
-	// before, the system may bring a large page.
-	if m.rowsRead += 1 + len(ids); m.rowsRead >= rowsPerRelease {
-		m.releaseHead(m.weights.head)
-		m.rowsRead = 0
-	}
-	// The engine's slices are another session's after this one's turn.
-	s.someIDs = append(s.someIDs[:0], ids...)
-	s.someLogits = append(s.someLogits[:0], logits...)
-	return s.someIDs, s.someLogits, ok, nil
+	r, i := &s.request, tokens-s.last.after
+	r.ctx, r.cache, r.tokens, r.places, r.want = ctx, s.cache, nil, s.last.places[i:i+1], w
+	err := s.model.passes.do(r)
+	r.ctx = nil
+	return p, err
 }

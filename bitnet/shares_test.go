@@ -45,8 +45,8 @@ const shareRounds = 7
 
 func shares(b *testing.B, k *quant.Kernels) {
 	threads := runtime.GOMAXPROCS(0)
-	all := openModel(b, *fullSizeModel, WithKernels(k.Name()), WithThreads(threads), WithoutHeadImage())
-	one := openModel(b, *fullSizeModel, WithKernels(k.Name()), WithThreads(1), WithoutHeadImage())
+	all := openModel(b, *fullSizeModel, WithKernels(k.Name()), WithThreads(threads), WithoutScreen())
+	one := openModel(b, *fullSizeModel, WithKernels(k.Name()), WithThreads(1), WithoutScreen())
 	screened := openModel(b, *fullSizeModel, WithKernels(k.Name()), WithThreads(threads))
 	c := all.Config()
 	ternary := 0
@@ -120,7 +120,7 @@ func shares(b *testing.B, k *quant.Kernels) {
 		s := newSession(b, m)
 		defer s.Close()
 		start := time.Now()
-		if err := s.extend(context.Background(), prompt[:n]); err != nil {
+		if err := s.extend(context.Background(), prompt[:n], vectorsOnly, nil); err != nil {
 			b.Fatal(err)
 		}
 		return float64(n) / time.Since(start).Seconds()
@@ -153,7 +153,7 @@ func shares(b *testing.B, k *quant.Kernels) {
 	// The share of attention in a step is what the step costs beyond one with
 	// hardly any context.
 	for long.Len() < min(4080, c.ContextLength-16) {
-		if err := long.extend(context.Background(), prompt[:min(512, 4080-long.Len())]); err != nil {
+		if err := long.extend(context.Background(), prompt[:min(512, 4080-long.Len())], vectorsOnly, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

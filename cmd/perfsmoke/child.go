@@ -195,7 +195,7 @@ func (i *inference) runOnce(events *json.Encoder) (end event, err error) {
 	}
 	// The image spares greedy generation most logits; the receipt's digest is over
 	// all of them, so it would only take time and memory.
-	options := []bitnet.Option{bitnet.WithThreads(i.threads), bitnet.WithKernels(i.kernels), bitnet.WithoutHeadImage()}
+	options := []bitnet.Option{bitnet.WithThreads(i.threads), bitnet.WithKernels(i.kernels), bitnet.WithoutScreen()}
 	start := time.Now()
 	if i.tokenizer != "" {
 		t, err := tokenizer.Open(i.tokenizer)

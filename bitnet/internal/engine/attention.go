@@ -12,19 +12,30 @@ import (
 // these are merged in the order of the chunks (Dao et al., "FlashAttention",
 // arXiv:2205.14135). The cuts are absolute, so a token's result does not depend
 // on which tokens it was evaluated with, nor on which thread took which chunk.
+//
+// Threads share the work by units. A span of many tokens falls into groups of
+// tokens, and one thread goes through all chunks for a group. A span of few is
+// cut into its chunks, since a single token would keep a single thread busy.
 type attention struct {
-	q            Vectors
-	cache        *kvcache.Cache
-	layer, first int
-	tokens       int
-	scale        float32
-	group        int // query heads that share a key-value head
-	chunks       int
+	q     Vectors
+	batch *Batch
+	layer int
+	scale float32
+	group int // query heads that share a key-value head
+	heads int // key-value heads
+	size  int // of a head
 
-	partials  []partial      // decode: [query head][chunk]
-	remaining []atomic.Int32 // decode: chunks that a key-value head still waits for
+	partials  []partial      // of spans of few tokens: [key-value head][chunk][token][query head]
+	remaining []atomic.Int32 // of spans of few tokens: [key-value head] chunks that it still waits for
 
-	decode, prefill func(thread, part int)
+	do func(thread, part int)
+}
+
+// A unit is the attention of the tokens from lo up to, not including, hi of a
+// span over all their chunks, or over one of them.
+type unit struct {
+	span, lo, hi int
+	chunk        int // all where negative
 }
 
 // partial is the attention of one query head over some of the positions:
@@ -69,112 +80,160 @@ func growPartials(s []partial, n, size int) []partial {
 	return s
 }
 
-// Attend computes causal grouped-query attention: for each token and query
-// head, softmax(q·K·scale)·V over the positions up to the token's own, which
-// takes the query's place. The first token is at position first, and its key and
-// value are in the cache.
-func (e *Engine) Attend(q Vectors, cache *kvcache.Cache, scale float32, layer, first, tokens int) {
+// chunks returns over how many chunks the span's last token attends.
+func (s *span) chunks() int { return partsOf(s.First+len(s.Tokens), kvcache.ChunkPositions) }
+
+// prepareAttention cuts the attention of a batch, which is the same in each
+// layer, into units: the longest ones first, so that threads end together.
+func (e *Engine) prepareAttention(b *Batch, group int, shape kvcache.Shape) {
 	j := &e.attend
-	shape := cache.Shape()
-	j.q, j.cache, j.scale = q, cache, scale
-	j.layer, j.first, j.tokens = layer, first, tokens
-	j.group = q.Width / shape.HeadSize / shape.Heads
-	j.chunks = partsOf(first+tokens, kvcache.ChunkPositions)
-	e.counts[attentions] += uint64(tokens)
-	if tokens == 1 {
-		heads := shape.Heads * j.group
-		if len(j.partials) < heads*j.chunks {
-			// Room for as many again, so that a growing context seldom grows it.
-			j.partials = growPartials(j.partials, 2*heads*j.chunks, shape.HeadSize)
+	j.batch, j.group, j.heads, j.size = b, group, shape.Heads, shape.HeadSize
+	b.units, b.few = b.units[:0], 0
+	partials := 0
+	for i := range b.spans {
+		s := &b.spans[i]
+		tokens := len(s.Tokens)
+		if tokens <= tokensPerPart {
+			s.few, s.partials = b.few, partials
+			b.few++
+			partials += j.heads * s.chunks() * tokens * group
+			continue
 		}
-		if len(j.remaining) != shape.Heads {
-			j.remaining = make([]atomic.Int32, shape.Heads)
+		for hi := tokens; hi > 0; hi -= tokensPerPart {
+			b.units = append(b.units, unit{i, max(hi-tokensPerPart, 0), hi, -1})
 		}
-		for i := range j.remaining {
-			j.remaining[i].Store(int32(j.chunks))
-		}
-		e.Pool.Run(shape.Heads*j.chunks, j.decode)
-		return
 	}
-	e.Pool.Run(shape.Heads*partsOf(tokens, tokensPerPart), j.prefill)
+	for i := range b.spans {
+		s := &b.spans[i]
+		if tokens := len(s.Tokens); tokens <= tokensPerPart {
+			for chunk := range s.chunks() {
+				b.units = append(b.units, unit{i, 0, tokens, chunk})
+			}
+		}
+	}
+	if len(j.partials) < partials {
+		// Room for as many again, so that a growing context seldom grows it.
+		j.partials = growPartials(j.partials, 2*partials, j.size)
+	}
+	if len(j.remaining) < b.few*j.heads {
+		j.remaining = make([]atomic.Int32, 2*b.few*j.heads)
+	}
+}
+
+// Attend computes causal grouped-query attention: for each token and query
+// head, softmax(q·K·scale)·V over the positions of its sequence up to the
+// token's own, which takes the query's place. Keys and values are in the caches.
+func (e *Engine) Attend(q Vectors, scale float32, layer int, b *Batch) {
+	j := &e.attend
+	j.q, j.scale, j.layer = q, scale, layer
+	e.counts[attentions] += uint64(b.Rows())
+	for i := range b.spans {
+		if s := &b.spans[i]; len(s.Tokens) <= tokensPerPart {
+			for head := range j.heads {
+				j.remaining[s.few*j.heads+head].Store(int32(s.chunks()))
+			}
+		}
+	}
+	e.Pool.Run(len(b.units)*j.heads, j.do)
+}
+
+func (e *Engine) attendPart(thread, part int) {
+	j, w := &e.attend, &e.workers[thread]
+	u, kvHead := &j.batch.units[part/j.heads], part%j.heads
+	if u.chunk >= 0 {
+		e.attendChunk(w, u, kvHead)
+	} else {
+		e.attendTokens(w, u, kvHead)
+	}
+}
+
+// queries returns the query heads of a span's token that share a key-value head.
+func (j *attention) queries(s *span, token, kvHead int) []float32 {
+	width := j.group * j.size
+	return j.q.Row(s.row + token)[kvHead*width : (kvHead+1)*width]
 }
 
 // chunkAttention computes the attention of the query heads of one key-value
-// head, at position, over one chunk.
-func (e *Engine) chunkAttention(w *workspace, dst []partial, q []float32, kvHead, chunk, position int) {
+// head of a span's token over one chunk.
+func (e *Engine) chunkAttention(w *workspace, dst []partial, s *span, token, kvHead, chunk int) {
 	j := &e.attend
-	size := j.cache.Shape().HeadSize
-	count := min(position+1-chunk*kvcache.ChunkPositions, kvcache.ChunkPositions)
+	q := j.queries(s, token, kvHead)
+	count := min(s.First+token+1-chunk*kvcache.ChunkPositions, kvcache.ChunkPositions)
 	w.scores = grow(w.scores, kernel.MaxRows*kvcache.ChunkPositions)
-	w.row = grow(w.row, kernel.MaxRows*size)
+	w.row = grow(w.row, kernel.MaxRows*j.size)
 	for lo := 0; lo < len(dst); lo += kernel.MaxRows {
 		queries := min(len(dst)-lo, kernel.MaxRows)
-		j.cache.Scores(e.float, w.scores, j.layer, kvHead, chunk, count, q[lo*size:], queries)
+		s.Cache.Scores(e.float, w.scores, j.layer, kvHead, chunk, count, q[lo*j.size:], queries)
 		for r := range queries {
 			p := &dst[lo+r]
 			p.largest, p.sum = e.float.Softmax(w.scores[r*kvcache.ChunkPositions:][:count], j.scale)
 		}
-		j.cache.Sum(e.float, w.row, j.layer, kvHead, chunk, count, w.scores, queries)
+		s.Cache.Sum(e.float, w.row, j.layer, kvHead, chunk, count, w.scores, queries)
 		for r := range queries {
-			copy(dst[lo+r].values, w.row[r*size:(r+1)*size])
+			copy(dst[lo+r].values, w.row[r*j.size:(r+1)*j.size])
 		}
 	}
 }
 
-// attendChunk is a part of decoding: one chunk for one key-value head. Whoever
-// finishes the last chunk of a head merges them.
-func (e *Engine) attendChunk(thread, part int) {
+// attendChunk takes one chunk for a span's few tokens. Whoever finishes the last
+// chunk of a key-value head merges them.
+func (e *Engine) attendChunk(w *workspace, u *unit, kvHead int) {
 	j := &e.attend
-	size := j.cache.Shape().HeadSize
-	kvHead, chunk := part/j.chunks, part%j.chunks
-	// The partial results of a chunk lie side by side, head after head.
-	at := func(chunk int) []partial { return j.partials[(kvHead*j.chunks+chunk)*j.group:][:j.group] }
-	lo := kvHead * j.group * size
-	e.chunkAttention(&e.workers[thread], at(chunk), j.q.Data[lo:lo+j.group*size], kvHead, chunk, j.first)
-	if j.remaining[kvHead].Add(-1) > 0 {
+	s := &j.batch.spans[u.span]
+	chunks, tokens := s.chunks(), len(s.Tokens)
+	at := func(chunk, token int) []partial {
+		return j.partials[s.partials+((kvHead*chunks+chunk)*tokens+token)*j.group:][:j.group]
+	}
+	for t := range tokens {
+		if u.chunk*kvcache.ChunkPositions <= s.First+t {
+			e.chunkAttention(w, at(u.chunk, t), s, t, kvHead, u.chunk)
+		}
+	}
+	if j.remaining[s.few*j.heads+kvHead].Add(-1) > 0 {
 		return
 	}
-	merged := at(0)
-	for c := 1; c < j.chunks; c++ {
-		for r := range merged {
-			merged[r].merge(&at(c)[r])
+	for t := range tokens {
+		merged := at(0, t)
+		for c := 1; c*kvcache.ChunkPositions <= s.First+t; c++ {
+			for r := range merged {
+				merged[r].merge(&at(c, t)[r])
+			}
 		}
-	}
-	for r := range merged {
-		merged[r].store(j.q.Data[lo+r*size : lo+(r+1)*size])
+		j.store(merged, s, t, kvHead)
 	}
 }
 
-// attendTokens is a part of prefill: a few tokens for one key-value head. Each
-// chunk is used for all of them while it is in the processor's cache.
-func (e *Engine) attendTokens(thread, part int) {
-	j, w := &e.attend, &e.workers[thread]
-	size := j.cache.Shape().HeadSize
-	perHead := partsOf(j.tokens, tokensPerPart)
-	kvHead, from := part/perHead, part%perHead*tokensPerPart
-	to := min(from+tokensPerPart, j.tokens)
-	w.partials = growPartials(w.partials, (tokensPerPart+1)*j.group, size)
+// attendTokens takes a group of a span's tokens. Each chunk is used for all of
+// them while it is in the processor's cache.
+func (e *Engine) attendTokens(w *workspace, u *unit, kvHead int) {
+	j := &e.attend
+	s := &j.batch.spans[u.span]
+	w.partials = growPartials(w.partials, (tokensPerPart+1)*j.group, j.size)
 	next := w.partials[tokensPerPart*j.group:][:j.group]
-	lo, hi := kvHead*j.group*size, (kvHead+1)*j.group*size
-	for chunk := 0; chunk*kvcache.ChunkPositions < j.first+to; chunk++ {
-		for t := from; t < to; t++ {
-			merged := w.partials[(t-from)*j.group:][:j.group]
-			q := j.q.Row(t)[lo:hi]
+	merged := func(token int) []partial { return w.partials[(token-u.lo)*j.group:][:j.group] }
+	for chunk := 0; chunk*kvcache.ChunkPositions < s.First+u.hi; chunk++ {
+		for t := u.lo; t < u.hi; t++ {
 			switch {
-			case chunk*kvcache.ChunkPositions > j.first+t:
+			case chunk*kvcache.ChunkPositions > s.First+t:
 			case chunk == 0:
-				e.chunkAttention(w, merged, q, kvHead, chunk, j.first+t)
+				e.chunkAttention(w, merged(t), s, t, kvHead, chunk)
 			default:
-				e.chunkAttention(w, next, q, kvHead, chunk, j.first+t)
-				for r := range merged {
-					merged[r].merge(&next[r])
+				e.chunkAttention(w, next, s, t, kvHead, chunk)
+				for r := range next {
+					merged(t)[r].merge(&next[r])
 				}
 			}
 		}
 	}
-	for t := from; t < to; t++ {
-		for r := range j.group {
-			w.partials[(t-from)*j.group+r].store(j.q.Row(t)[lo+r*size : lo+(r+1)*size])
-		}
+	for t := u.lo; t < u.hi; t++ {
+		j.store(merged(t), s, t, kvHead)
+	}
+}
+
+// store writes a token's attention over its queries.
+func (j *attention) store(merged []partial, s *span, token, kvHead int) {
+	q := j.queries(s, token, kvHead)
+	for r := range merged {
+		merged[r].store(q[r*j.size : (r+1)*j.size])
 	}
 }

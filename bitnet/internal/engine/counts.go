@@ -22,8 +22,8 @@ var kindNames = [kernelKinds]string{
 
 // Counts returns how often each kernel was dispatched since the engine was
 // made, by names such as "i2s_matvec_avx512": a product of one matrix and one
-// token, one matrix and a block of tokens (i2s_matmul), a normalized token, a
-// token's attention in one layer, one head.
+// token, by the kernels for few tokens or for many (i2s_matmul), a normalized
+// token, a token's attention in one layer, a token's product with the head.
 func (e *Engine) Counts() map[string]uint64 {
 	counts := make(map[string]uint64)
 	for kind, n := range e.counts {

@@ -1,19 +1,19 @@
 // Package engine carries out the steps of a forward pass: each method is one
-// line of the model's definition, for a block of tokens at once, spread over
+// line of the model's definition, for a batch of tokens at once, spread over
 // the threads of a pool. Which kernels run, how the work is cut and where the
 // intermediate results lie is settled here and nowhere else.
 //
-// No result depends on the number of threads or on how tokens fall into blocks:
-// rows of products, tokens and heads are independent of each other, and what
-// is summed over positions is cut at fixed ones.
+// No result depends on the number of threads or on how tokens fall into
+// batches: rows of products, tokens and heads are independent of each other, and
+// what is summed over positions is cut at fixed ones.
 package engine
 
 import (
+	"errors"
 	"math"
 	"sync/atomic"
 
 	"github.com/gobitnet/gobitnet/bitnet/internal/kernel"
-	"github.com/gobitnet/gobitnet/bitnet/internal/kvcache"
 	"github.com/gobitnet/gobitnet/bitnet/internal/threads"
 	"github.com/gobitnet/gobitnet/quant"
 )
@@ -26,19 +26,12 @@ const (
 	// rowsPerUnit divides stretches of rows, so that vectors of their products
 	// are multiples of what float kernels take.
 	rowsPerUnit = 16
-	// headRowsPerPart is the same for the float16 head, and headRowsPerCall
-	// what one kernel call may take without holding up the garbage collector.
-	headRowsPerPart = 256
-	headRowsPerCall = 32
-	// releaseRowsPerPart is so many that giving their memory back, one system
-	// call, is cheap beside reading them.
-	releaseRowsPerPart = 512
-	// tokensPerPart is how many tokens of a block a thread takes at a time in
+	// tokensPerPart is how many tokens of a batch a thread takes at a time in
 	// steps that go token by token.
 	tokensPerPart = 8
 )
 
-// Vectors are float32 vectors of one width, one for each token of a block.
+// Vectors are float32 vectors of one width, one for each token of a batch.
 type Vectors struct {
 	Data  []float32
 	Width int
@@ -70,7 +63,7 @@ type Engine struct {
 		x      Vectors
 		weight []float32
 		eps    float32
-		tokens int
+		batch  *Batch
 		part   int // tokens in a part
 		do     func(thread, part int)
 	}
@@ -89,26 +82,14 @@ type Engine struct {
 	}
 	rotate struct {
 		q, k, v   Vectors
-		cache     *kvcache.Cache
+		batch     *Batch
 		layer     int
-		first     int // position of the first token
-		tokens    int
 		sine, cos []float32 // [token][half of the head]
 		do        func(thread, part int)
 	}
 	attend attention
-	head   struct {
-		logits      []float32
-		rows        []uint16
-		x           []float32
-		rowsPerPart int
-		do          func(thread, part int)
-	}
+	head   headProduct
 	screen screening
-
-	// release, where set, is called by Head and BuildImage for each stretch of
-	// the head that has been read.
-	release func(rows []uint16)
 }
 
 // workspace is the memory of one thread.
@@ -118,6 +99,7 @@ type workspace struct {
 	up       []float32
 	half     []uint16
 	scores   []float32
+	products []float32
 	partials []partial
 	_        [64]byte // the next thread's is in another cache line
 }
@@ -134,11 +116,10 @@ func New(threadCount int, kernels *quant.Kernels) *Engine {
 	e.linear.do = e.linearPart
 	e.gated.do = e.gatedPart
 	e.rotate.do = e.rotatePart
-	e.attend.decode = e.attendChunk
-	e.attend.prefill = e.attendTokens
+	e.attend.do = e.attendPart
 	e.head.do = e.headPart
-	e.screen.build = e.buildImagePart
-	e.screen.scan = e.scanImagePart
+	e.screen.build = e.buildScreenPart
+	e.screen.scan = e.scanScreenPart
 	e.screen.exact = e.exactRowsPart
 	return e
 }
@@ -173,10 +154,25 @@ func grow[T any](s []T, n int) []T {
 
 func partsOf(n, size int) int { return (n + size - 1) / size }
 
-// Embed stores row tokens[t] of the embedding at x.Row(t).
-func (e *Engine) Embed(x Vectors, embedding []uint16, tokens []int) {
-	for t, id := range tokens {
-		kernel.Widen(x.Row(t), embedding[id*x.Width:(id+1)*x.Width])
+// Begin prepares for a batch of at least one token: room in the caches, the
+// sines and cosines of all positions, and how attention is cut. queryHeads is the
+// number of query heads of a token.
+func (e *Engine) Begin(b *Batch, rope *RoPE, queryHeads int) {
+	b.reserve()
+	j, half := &e.rotate, len(rope.frequencies)
+	j.sine, j.cos = grow(j.sine, b.Rows()*half), grow(j.cos, b.Rows()*half)
+	for r := range b.rows {
+		rope.turn(j.sine[r*half:(r+1)*half], j.cos[r*half:(r+1)*half], b.rows[r].position)
+	}
+	shape := b.spans[0].Cache.Shape()
+	e.prepareAttention(b, queryHeads/shape.Heads, shape)
+}
+
+// Embed stores the embedding of each token in x.
+func (e *Engine) Embed(x Vectors, embedding []uint16, b *Batch) {
+	for r := range b.rows {
+		id := b.rows[r].token
+		kernel.Widen(x.Row(r), embedding[id*x.Width:(id+1)*x.Width])
 	}
 }
 
@@ -194,11 +190,12 @@ func (e *Engine) NormalizeRow(dst, x, weight []float32, eps float32) {
 	e.float.Normalize(dst, x, weight, e.rmsFactor(x, eps))
 }
 
-// Normalize stores the 8-bit image of RMSNorm(x)·weight for the first tokens
-// of x in dst, ready for multiplication.
-func (e *Engine) Normalize(dst *quant.Activations, x Vectors, weight []float32, eps float32, tokens int) {
-	j := &e.normalize
-	j.dst, j.x, j.weight, j.eps, j.tokens = dst, x, weight, eps, tokens
+// Normalize stores the 8-bit image of RMSNorm(x)·weight for each token of the
+// batch in dst, ready for multiplication. A row that is not finite is marked in
+// the batch.
+func (e *Engine) Normalize(dst *quant.Activations, x Vectors, weight []float32, eps float32, b *Batch) {
+	j, tokens := &e.normalize, b.Rows()
+	j.dst, j.x, j.weight, j.eps, j.batch = dst, x, weight, eps, b
 	e.fail(dst.Resize(tokens))
 	j.part = tokensPerPart
 	if dst.Panels() > 0 {
@@ -211,9 +208,13 @@ func (e *Engine) Normalize(dst *quant.Activations, x Vectors, weight []float32, 
 func (e *Engine) normalizePart(thread, part int) {
 	j, w := &e.normalize, &e.workers[thread]
 	w.row = grow(w.row, j.x.Width)
-	for t := part * j.part; t < min((part+1)*j.part, j.tokens); t++ {
+	for t := part * j.part; t < min((part+1)*j.part, j.batch.Rows()); t++ {
 		e.NormalizeRow(w.row, j.x.Row(t), j.weight, j.eps)
-		e.fail(j.dst.Quantize(t, w.row))
+		if err := j.dst.Quantize(t, w.row); errors.Is(err, quant.ErrActivation) {
+			j.batch.rows[t].notFinite = true
+		} else {
+			e.fail(err)
+		}
 	}
 	if part < j.dst.Panels() {
 		e.fail(j.dst.Pack(part))
@@ -256,11 +257,11 @@ func (s stretches) bounds(part int) (lo, hi int) {
 }
 
 func (e *Engine) countProducts(x *quant.Activations, matrices int) {
+	kind := ternaryMatVec
 	if x.Panels() > 0 {
-		e.counts[ternaryMatMul] += uint64(matrices)
-	} else {
-		e.counts[ternaryMatVec] += uint64(matrices * x.Tokens())
+		kind = ternaryMatMul
 	}
+	e.counts[kind] += uint64(matrices * x.Tokens())
 }
 
 // Linear computes the products of all projections with x.
@@ -308,25 +309,27 @@ func (e *Engine) gatedPart(thread, part int) {
 	}
 }
 
-// Add adds y to x for the first tokens.
-func (e *Engine) Add(x, y Vectors, tokens int) {
-	e.float.Add(x.Data[:tokens*x.Width], y.Data[:tokens*x.Width])
+// Add adds y to x for each token of the batch.
+func (e *Engine) Add(x, y Vectors, b *Batch) {
+	n := b.Rows() * x.Width
+	e.float.Add(x.Data[:n], y.Data[:n])
 }
 
 // RotateAndStore turns queries and keys by their positions (RoPE) and keeps
-// keys and values in the cache. The first token is at position first.
-func (e *Engine) RotateAndStore(q, k, v Vectors, rope *RoPE, cache *kvcache.Cache, layer, first, tokens int) {
+// keys and values in the caches.
+func (e *Engine) RotateAndStore(q, k, v Vectors, layer int, b *Batch) {
 	j := &e.rotate
-	j.q, j.k, j.v, j.cache, j.layer, j.first, j.tokens = q, k, v, cache, layer, first, tokens
-	j.sine, j.cos = rope.sine, rope.cosine
-	e.Pool.Run(partsOf(tokens, tokensPerPart), j.do)
+	j.q, j.k, j.v, j.layer, j.batch = q, k, v, layer, b
+	e.Pool.Run(partsOf(b.Rows(), tokensPerPart), j.do)
 }
 
 func (e *Engine) rotatePart(thread, part int) {
 	j, w := &e.rotate, &e.workers[thread]
-	size := j.cache.Shape().HeadSize
+	size := e.attend.size
 	w.half = grow(w.half, size)
-	for t := part * tokensPerPart; t < min((part+1)*tokensPerPart, j.tokens); t++ {
+	for t := part * tokensPerPart; t < min((part+1)*tokensPerPart, j.batch.Rows()); t++ {
+		row := &j.batch.rows[t]
+		cache := j.batch.spans[row.span].Cache
 		sine, cosine := j.sine[t*size/2:(t+1)*size/2], j.cos[t*size/2:(t+1)*size/2]
 		q, k, v := j.q.Row(t), j.k.Row(t), j.v.Row(t)
 		for at := 0; at < len(q); at += size {
@@ -334,35 +337,7 @@ func (e *Engine) rotatePart(thread, part int) {
 		}
 		for at := 0; at < len(k); at += size {
 			rotate(k[at:at+size], sine, cosine)
-			j.cache.Store(e.float, j.layer, at/size, j.first+t, k[at:at+size], v[at:at+size], w.half)
+			cache.Store(e.float, j.layer, at/size, row.position, k[at:at+size], v[at:at+size], w.half)
 		}
-	}
-}
-
-// Head computes the logits: the product of x with each float16 row. release,
-// where it is not nil, is told each stretch of rows when it has been read.
-func (e *Engine) Head(logits []float32, rows []uint16, x []float32, release func(rows []uint16)) {
-	j := &e.head
-	j.logits, j.rows, j.x = logits, rows, x
-	e.release = release
-	e.counts[headFloat16]++
-	part := headRowsPerPart
-	if release != nil {
-		part = releaseRowsPerPart
-	}
-	j.rowsPerPart = part
-	e.Pool.Run(partsOf(len(logits), part), j.do)
-}
-
-func (e *Engine) headPart(_, part int) {
-	j := &e.head
-	start, end := part*j.rowsPerPart, min((part+1)*j.rowsPerPart, len(j.logits))
-	n := len(j.x)
-	if e.release != nil {
-		defer e.release(j.rows[start*n : end*n])
-	}
-	for lo := start; lo < end; lo += headRowsPerCall {
-		hi := min(lo+headRowsPerCall, end)
-		e.float.DotsHalf(j.logits[lo:hi], j.rows[lo*n:hi*n], j.x, n)
 	}
 }

@@ -4,12 +4,11 @@ import (
 	"github.com/gobitnet/gobitnet/bitnet/internal/portable"
 )
 
-// RoPE holds the sines and cosines by which the heads of a block of tokens are
-// turned: rotary position embedding (Su et al., arXiv:2104.09864) in the
-// arrangement of GPT-NeoX, where element i pairs with element i + size/2.
+// RoPE holds the frequencies of rotary position embedding (Su et al.,
+// arXiv:2104.09864) in the arrangement of GPT-NeoX, where element i pairs with
+// element i + size/2.
 type RoPE struct {
-	frequencies  []float64
-	sine, cosine []float32 // [token][half of the head]
+	frequencies []float64
 }
 
 // NewRoPE computes the frequencies base^(−2i/size).
@@ -22,15 +21,12 @@ func NewRoPE(size int, base float64) *RoPE {
 	return r
 }
 
-// SetPositions prepares for tokens at the positions from first on.
-func (r *RoPE) SetPositions(first, tokens int) {
-	half := len(r.frequencies)
-	r.sine, r.cosine = grow(r.sine, tokens*half), grow(r.cosine, tokens*half)
-	for t := range tokens {
-		for i, f := range r.frequencies {
-			s, c := portable.Sincos(float64(float64(first+t) * f))
-			r.sine[t*half+i], r.cosine[t*half+i] = float32(s), float32(c)
-		}
+// turn stores the sines and cosines by which heads at a position are turned,
+// each half a head long.
+func (r *RoPE) turn(sine, cosine []float32, position int) {
+	for i, f := range r.frequencies {
+		s, c := portable.Sincos(float64(float64(position) * f))
+		sine[i], cosine[i] = float32(s), float32(c)
 	}
 }
 

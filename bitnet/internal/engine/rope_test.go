@@ -9,14 +9,15 @@ func TestRoPE(t *testing.T) {
 	for _, size := range []int{16, 96, 128} {
 		r := NewRoPE(size, 500000)
 		for _, first := range []int{0, 1, 4000} {
-			r.SetPositions(first, 3)
+			sine, cosine := make([]float32, size/2), make([]float32, size/2)
 			for token := range 3 {
+				r.turn(sine, cosine, first+token)
 				x := make([]float32, size)
 				for i := range x {
 					x[i] = float32(i%7) - 3
 				}
 				got := append([]float32(nil), x...)
-				rotate(got, r.sine[token*size/2:(token+1)*size/2], r.cosine[token*size/2:(token+1)*size/2])
+				rotate(got, sine, cosine)
 				for i := range size / 2 {
 					sin, cos := math.Sincos(float64(first+token) * math.Pow(500000, -2*float64(i)/float64(size)))
 					a, b := float64(x[i]), float64(x[i+size/2])

@@ -3,9 +3,11 @@ package engine
 import (
 	"math"
 	"slices"
+
+	"github.com/gobitnet/gobitnet/bitnet/internal/kernel"
 )
 
-// Greedy decoding needs the largest logit, not all of them. An Image is the
+// Greedy decoding needs the largest logit, not all of them. A screen is the
 // output head in 8 bits, half the memory to read, with a bound on what that
 // changes; the rows whose logit can be among the largest are then computed
 // from the float16 head itself.
@@ -22,25 +24,25 @@ import (
 // "Accuracy and Stability of Numerical Algorithms", section 3.1). A row can be
 // among the k largest only if its upper bound is not below the k-th largest of
 // all lower bounds.
-type Image struct {
+type screen struct {
 	cols int
 	// q holds the 8-bit rows, releaseRowsPerPart in each piece. Pieces come into
 	// being as the rows are read, so that the memory of the float16 head, handed
 	// back meanwhile, makes room for them.
 	q    [][]int8
-	rows []imageRow
+	rows []screenRow
 	// most holds the largest numbers of the rows of each piece.
-	most []imageRow
+	most []screenRow
 }
 
 // stretch returns the 8-bit rows from lo up to, not including, hi, which lie in
 // one piece.
-func (m *Image) stretch(lo, hi int) []int8 {
+func (s *screen) stretch(lo, hi int) []int8 {
 	first := lo / releaseRowsPerPart * releaseRowsPerPart
-	return m.q[lo/releaseRowsPerPart][(lo-first)*m.cols : (hi-first)*m.cols]
+	return s.q[lo/releaseRowsPerPart][(lo-first)*s.cols : (hi-first)*s.cols]
 }
 
-type imageRow struct {
+type screenRow struct {
 	step float32
 	rest float32 // at least ‖e‖
 	norm float32 // at least ‖w‖
@@ -48,6 +50,7 @@ type imageRow struct {
 
 const (
 	scanRowsPerPart  = 256 // divides releaseRowsPerPart
+	scanRowsPerCall  = 64  // whose 8-bit rows stay in the second-level cache for all vectors
 	exactRowsPerPart = 8
 
 	// outward widens the norms and bounds by more than the roundings made in
@@ -55,21 +58,37 @@ const (
 	outward = 1 + 1e-4
 )
 
-type screening struct {
-	image *Image
-	head  []uint16
-	x     []float32
+// A Query asks for the rows of a head that may have one of the K largest
+// products with a vector.
+type Query struct {
+	X []float32
+	K int
+
+	// Rows are the answer, in ascending order, and Logits their products. Found
+	// is false where X is such that all rows would have to be computed.
+	Rows   []int
+	Logits []float32
+	Found  bool
 
 	y                []int16
 	unit             float64
 	eFactor, wFactor float64 // a row's bound is rest·eFactor + norm·wFactor
-	keep             int
-	found            []finding
-	rows             []int
-	logits           []float32
+}
+
+type screening struct {
+	head    *Head
+	memory  []int8
+	queries []*Query  // those that the screen can answer
+	y       []int16   // their vectors, one after the other
+	found   []finding // [thread][query]
+	dots    [][]int32 // [thread]
+	exacts  []exact
 
 	build, scan, exact func(thread, part int)
 }
+
+// exact is a row whose logit is to be computed: number at of a query's.
+type exact struct{ query, at int }
 
 // contender is a row that may be among the largest.
 type contender struct {
@@ -78,154 +97,193 @@ type contender struct {
 }
 
 type finding struct {
-	dots       [scanRowsPerPart]int32
 	lowest     []float64 // the largest lower bounds so far, a heap with the smallest first
 	contenders []contender
 }
 
-// BuildImage makes the image of a head of rows of len(head)/rows values each.
-// release, where it is not nil, is told each stretch of the head when it has
-// been read.
-func (e *Engine) BuildImage(head []uint16, cols int, release func(rows []uint16)) *Image {
+// Screened reports whether the head's screen has been built.
+func (h *Head) Screened() bool { return h.screen != nil }
+
+// ScreenBytes returns how many bytes the 8-bit rows of a screen take.
+func (h *Head) ScreenBytes() int { return len(h.rows) }
+
+// BuildScreen makes the screen of a head. Its rows come to lie in memory, of
+// ScreenBytes, or where that is nil in memory of their own.
+func (e *Engine) BuildScreen(h *Head, memory []int8) {
 	j := &e.screen
-	rows := len(head) / cols
+	rows := h.Rows()
 	parts := partsOf(rows, releaseRowsPerPart)
-	j.image = &Image{cols: cols, q: make([][]int8, parts), rows: make([]imageRow, rows), most: make([]imageRow, parts)}
-	j.head, e.release = head, release
+	h.screen = &screen{cols: h.width, q: make([][]int8, parts), rows: make([]screenRow, rows), most: make([]screenRow, parts)}
+	j.head, j.memory = h, memory
 	e.Pool.Run(parts, j.build)
-	return j.image
+	j.memory = nil
 }
 
-func (e *Engine) buildImagePart(_, part int) {
+func (e *Engine) buildScreenPart(_, part int) {
 	j := &e.screen
-	m := j.image
-	lo, hi := part*releaseRowsPerPart, min((part+1)*releaseRowsPerPart, len(m.rows))
-	m.q[part] = make([]int8, (hi-lo)*m.cols)
+	h, s := j.head, j.head.screen
+	lo, hi := part*releaseRowsPerPart, min((part+1)*releaseRowsPerPart, len(s.rows))
+	if j.memory != nil {
+		s.q[part] = j.memory[lo*s.cols : hi*s.cols]
+	} else {
+		s.q[part] = make([]int8, (hi-lo)*s.cols)
+	}
 	for r := lo; r < hi; r++ {
-		q := m.stretch(r, r+1)
-		step, rest, squares := e.float.QuantizeHalf(q, j.head[r*m.cols:(r+1)*m.cols])
-		row := imageRow{
+		q := s.stretch(r, r+1)
+		step, rest, squares := e.float.QuantizeHalf(q, h.rows[r*s.cols:(r+1)*s.cols])
+		row := screenRow{
 			step: step,
 			rest: float32(math.Sqrt(float64(rest)) * outward),
 			norm: float32(math.Sqrt(float64(squares)) * outward),
 		}
 		if sum := row.step + row.rest + row.norm; sum-sum != 0 {
 			// Infinite or not a number: nothing is known of this row.
-			row = imageRow{rest: float32(math.Inf(1))}
+			row = screenRow{rest: float32(math.Inf(1))}
 			clear(q)
 		}
-		m.rows[r] = row
-		most := &m.most[part]
-		*most = imageRow{max(most.step, row.step), max(most.rest, row.rest), max(most.norm, row.norm)}
+		s.rows[r] = row
+		most := &s.most[part]
+		*most = screenRow{max(most.step, row.step), max(most.rest, row.rest), max(most.norm, row.norm)}
 	}
-	if e.release != nil {
-		e.release(j.head[lo*m.cols : hi*m.cols])
+	if h.release != nil {
+		h.release(h.rows[lo*s.cols : hi*s.cols])
 	}
 }
 
-// Largest returns the rows of the head that may have one of the k largest
-// products with x, in ascending order, and their logits. The slices are valid
-// until the next call. ok is false where x is such that all rows would have to
-// be computed.
-func (e *Engine) Largest(image *Image, head []uint16, x []float32, k int) (rows []int, logits []float32, ok bool) {
+// Largest answers queries by the screen of a head, which has been built.
+func (e *Engine) Largest(h *Head, queries []*Query) {
 	j := &e.screen
-	j.image, j.head, j.x, j.keep = image, head, x, k
-	if !j.setVector(x) || k >= len(image.rows) {
-		return nil, nil, false
+	j.head, j.queries, j.y = h, j.queries[:0], j.y[:0]
+	for _, q := range queries {
+		if q.Found = q.K < h.Rows() && q.quantize(); q.Found {
+			j.queries = append(j.queries, q)
+			j.y = append(j.y, q.y...)
+		}
 	}
-	e.counts[headInt8]++
-	if len(j.found) != len(e.workers) {
-		j.found = make([]finding, len(e.workers))
+	n := len(j.queries)
+	if n == 0 {
+		return
+	}
+	e.counts[headInt8] += uint64(n)
+	if len(j.found) < n*len(e.workers) {
+		j.found, j.dots = make([]finding, n*len(e.workers)), make([][]int32, len(e.workers))
 	}
 	for i := range j.found {
 		f := &j.found[i]
 		f.lowest, f.contenders = f.lowest[:0], f.contenders[:0]
 	}
-	e.Pool.Run(partsOf(len(image.rows), scanRowsPerPart), j.scan)
+	e.Pool.Run(partsOf(h.Rows(), scanRowsPerPart), j.scan)
+	j.exacts = j.exacts[:0]
+	for i := range j.queries {
+		e.settle(i)
+	}
+	e.Pool.Run(partsOf(len(j.exacts), exactRowsPerPart), j.exact)
+	h.readSingles(len(j.exacts))
+	clear(j.queries)
+}
 
-	all := &j.found[0]
-	for i := range j.found[1:] {
-		for _, lower := range j.found[i+1].lowest {
-			all.offer(lower, k)
+// settle takes together what the threads have found for a query.
+func (e *Engine) settle(query int) {
+	j := &e.screen
+	q, n := j.queries[query], len(j.queries)
+	all := &j.found[query]
+	for thread := range e.workers[1:] {
+		for _, lower := range j.found[(thread+1)*n+query].lowest {
+			all.offer(lower, q.K)
 		}
 	}
 	threshold := all.lowest[0]
-	j.rows = j.rows[:0]
-	for i := range j.found {
-		for _, c := range j.found[i].contenders {
+	q.Rows = q.Rows[:0]
+	for thread := range e.workers {
+		for _, c := range j.found[thread*n+query].contenders {
 			if c.upper >= threshold {
-				j.rows = append(j.rows, c.row)
+				q.Rows = append(q.Rows, c.row)
 			}
 		}
 	}
-	slices.Sort(j.rows)
-	j.logits = grow(j.logits, len(j.rows))
-	e.Pool.Run(partsOf(len(j.rows), exactRowsPerPart), j.exact)
-	return j.rows, j.logits, true
+	slices.Sort(q.Rows)
+	q.Logits = grow(q.Logits, len(q.Rows))
+	for at := range q.Rows {
+		j.exacts = append(j.exacts, exact{query, at})
+	}
 }
 
-// setVector expresses x in 16-bit integers, small enough that their products
+// quantize expresses X in 16-bit integers, small enough that their products
 // with 8-bit integers sum up in 32 bits, and prepares the factors of the bound.
-func (j *screening) setVector(x []float32) bool {
-	n := float64(len(x))
+func (q *Query) quantize() bool {
+	n := float64(len(q.X))
 	largest, sum, squares := 0.0, 0.0, 0.0
-	for _, v := range x {
+	for _, v := range q.X {
 		a := math.Abs(float64(v))
 		largest, sum, squares = max(largest, a), sum+a, squares+float64(a*a)
 	}
 	if squares == 0 || math.IsInf(squares, 0) || squares != squares {
 		return false
 	}
-	j.unit = max(largest/math.MaxInt16, sum/(math.MaxInt32/128-n))
-	j.y = grow(j.y, len(x))
+	q.unit = max(largest/math.MaxInt16, sum/(math.MaxInt32/128-n))
+	q.y = grow(q.y, len(q.X))
 	rest := 0.0
-	for i, v := range x {
-		y := math.RoundToEven(float64(v) / j.unit)
-		j.y[i] = int16(y)
-		d := float64(v) - float64(y*j.unit)
+	for i, v := range q.X {
+		y := math.RoundToEven(float64(v) / q.unit)
+		q.y[i] = int16(y)
+		d := float64(v) - float64(y*q.unit)
 		rest += float64(d * d)
 	}
 	norm, off := math.Sqrt(squares)*outward, math.Sqrt(rest)*outward
 	chain := (n/16 + 6) / (1 << 24)
 	gamma := chain / (1 - chain)
-	j.eFactor, j.wFactor = (norm+off)*outward, (off+float64(gamma*norm))*outward
+	q.eFactor, q.wFactor = (norm+off)*outward, (off+float64(gamma*norm))*outward
 	return true
 }
 
-func (e *Engine) scanImagePart(thread, part int) {
-	j, f := &e.screen, &e.screen.found[thread]
-	m := j.image
-	lo, hi := part*scanRowsPerPart, min((part+1)*scanRowsPerPart, len(m.rows))
-	dots := f.dots[:hi-lo]
-	e.float.DotsInt8(dots, m.stretch(lo, hi), j.y, m.cols)
-	least := j.leastDot(&m.most[lo/releaseRowsPerPart], f)
+func (e *Engine) scanScreenPart(thread, part int) {
+	j := &e.screen
+	s, n := j.head.screen, len(j.queries)
+	start, end := part*scanRowsPerPart, min((part+1)*scanRowsPerPart, len(s.rows))
+	dots := grow(j.dots[thread], kernel.MaxVectors*scanRowsPerCall)
+	j.dots[thread] = dots
+	for lo := start; lo < end; lo += scanRowsPerCall {
+		hi := min(lo+scanRowsPerCall, end)
+		for first := 0; first < n; first += kernel.MaxVectors {
+			last := min(first+kernel.MaxVectors, n)
+			e.float.DotsInt8(dots[:(last-first)*(hi-lo)], s.stretch(lo, hi), j.y[first*s.cols:last*s.cols], s.cols)
+			for i := first; i < last; i++ {
+				j.queries[i].scan(&j.found[thread*n+i], s, lo, dots[(i-first)*(hi-lo):][:hi-lo])
+			}
+		}
+	}
+}
+
+// scan looks at the integer products of the rows from lo on.
+func (q *Query) scan(f *finding, s *screen, lo int, dots []int32) {
+	least := q.leastDot(&s.most[lo/releaseRowsPerPart], f)
 	for i, dot := range dots {
 		if dot < least {
 			continue
 		}
-		logit, bound := j.estimate(&m.rows[lo+i], dot)
-		if len(f.lowest) == j.keep && logit+bound < f.lowest[0] {
+		logit, bound := q.estimate(&s.rows[lo+i], dot)
+		if len(f.lowest) == q.K && logit+bound < f.lowest[0] {
 			continue
 		}
 		f.contenders = append(f.contenders, contender{lo + i, logit + bound})
-		f.offer(logit-bound, j.keep)
+		f.offer(logit-bound, q.K)
 	}
 }
 
 // estimate returns the logit that a row's integer product stands for, and how
 // far from that the true one can be.
-func (j *screening) estimate(r *imageRow, dot int32) (logit, bound float64) {
-	return float64(dot) * float64(float64(r.step)*j.unit),
-		float64(float64(r.rest)*j.eFactor) + float64(float64(r.norm)*j.wFactor)
+func (q *Query) estimate(r *screenRow, dot int32) (logit, bound float64) {
+	return float64(dot) * float64(float64(r.step)*q.unit),
+		float64(float64(r.rest)*q.eFactor) + float64(float64(r.norm)*q.wFactor)
 }
 
 // leastDot returns an integer product below which no row of a piece can be a
 // contender any more: a quick look that spares nearly all of them the estimate.
-func (j *screening) leastDot(most *imageRow, f *finding) int32 {
-	if len(f.lowest) < j.keep {
+func (q *Query) leastDot(most *screenRow, f *finding) int32 {
+	if len(f.lowest) < q.K {
 		return math.MinInt32
 	}
-	one, bound := j.estimate(most, 1)
+	one, bound := q.estimate(most, 1)
 	least := (f.lowest[0] - bound) / one
 	if !(least > 0) { // also where it is not a number
 		return math.MinInt32
@@ -265,9 +323,10 @@ func (f *finding) offer(v float64, k int) {
 
 func (e *Engine) exactRowsPart(_, part int) {
 	j := &e.screen
-	n := j.image.cols
-	for i := part * exactRowsPerPart; i < min((part+1)*exactRowsPerPart, len(j.rows)); i++ {
-		r := j.rows[i]
-		e.float.DotsHalf(j.logits[i:i+1], j.head[r*n:(r+1)*n], j.x, n)
+	n := j.head.width
+	for i := part * exactRowsPerPart; i < min((part+1)*exactRowsPerPart, len(j.exacts)); i++ {
+		q, at := j.queries[j.exacts[i].query], j.exacts[i].at
+		r := q.Rows[at]
+		e.float.DotsHalf(q.Logits[at:at+1], j.head.rows[r*n:(r+1)*n], q.X, n)
 	}
 }

@@ -58,12 +58,14 @@ func TestBounds(t *testing.T) {
 			}
 			defer e.Pool.Release()
 			released := make([]int, rows)
-			image := e.BuildImage(head, cols, func(part []uint16) {
+			h := NewHead(head, cols, func(part []uint16) {
 				at := (len(head) - cap(part)) / cols
 				for i := range len(part) / cols {
 					released[at+i]++
 				}
 			})
+			e.BuildScreen(h, nil)
+			h.release = nil
 			if slices.Min(released) != 1 || slices.Max(released) != 1 {
 				t.Error("the head was not released once")
 			}
@@ -80,14 +82,15 @@ func TestBounds(t *testing.T) {
 						x[i] = float32(i / (cols - 3) * 1000)
 					}
 				}
-				e.Head(logits, head, x, nil)
-				if !e.screen.setVector(x) {
+				e.Logits([][]float32{logits}, h, [][]float32{x}, false)
+				q := Query{X: x}
+				if !q.quantize() {
 					t.Fatal("no bound for an ordinary vector")
 				}
 				var dots [1]int32
 				for row := range rows {
-					e.float.DotsInt8(dots[:], image.stretch(row, row+1), e.screen.y, image.cols)
-					estimate, bound := e.screen.estimate(&image.rows[row], dots[0])
+					e.float.DotsInt8(dots[:], h.screen.stretch(row, row+1), q.y, cols)
+					estimate, bound := q.estimate(&h.screen.rows[row], dots[0])
 					if row == 500 || row == 600 {
 						if !math.IsInf(bound, 1) {
 							t.Fatalf("row %d is not finite, its bound is %v", row, bound)
@@ -99,10 +102,12 @@ func TestBounds(t *testing.T) {
 					}
 				}
 				for _, keep := range []int{1, 3, 50} {
-					found, values, ok := e.Largest(image, head, x, keep)
-					if !ok {
+					q := Query{X: x, K: keep}
+					e.Largest(h, []*Query{&q})
+					if !q.Found {
 						t.Fatal("not found")
 					}
+					found, values := q.Rows, q.Logits
 					if !slices.IsSorted(found) {
 						t.Fatal("rows are not in order")
 					}
@@ -122,11 +127,12 @@ func TestBounds(t *testing.T) {
 				}
 			}
 			clear(x)
-			if _, _, ok := e.Largest(image, head, x, 1); ok {
+			none := Query{X: x, K: 1, Found: true}
+			if e.Largest(h, []*Query{&none}); none.Found {
 				t.Error("a bound for a vector of zeros, whose logits are all equal")
 			}
-			x[3] = float32(math.Inf(1))
-			if _, _, ok := e.Largest(image, head, x, 1); ok {
+			x[3], none.Found = float32(math.Inf(1)), true
+			if e.Largest(h, []*Query{&none}); none.Found {
 				t.Error("a bound for a vector that is not finite")
 			}
 		})

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,15 @@ const (
 
 // ErrClosed says that the pool has been closed.
 var ErrClosed = errors.New("threads: the pool is closed")
+
+// ErrBroken says that a part of an earlier job has panicked.
+var ErrBroken = errors.New("threads: a job has panicked")
+
+// A Panic is what Run panics with where a part did, on whichever thread.
+type Panic struct {
+	Value any
+	Stack []byte // of the part
+}
 
 // A Pool is a fixed number of threads: workers, and the goroutine that calls
 // Run. A pool runs one job at a time; goroutines that share one take turns by
@@ -55,6 +65,8 @@ type Pool struct {
 	_        [56]byte
 	finished atomic.Int64 // parts of the job that are done
 	_        [56]byte
+
+	panicked atomic.Pointer[Panic]
 }
 
 type worker struct {
@@ -85,10 +97,13 @@ func New(threads int) *Pool {
 func (p *Pool) Threads() int { return len(p.workers) + 1 }
 
 // Acquire waits for the caller's turn to use the pool. It fails where ctx ends
-// first, or the pool is closed.
+// first, or the pool is closed or broken.
 func (p *Pool) Acquire(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if p.panicked.Load() != nil {
+		return ErrBroken
 	}
 	select {
 	case <-p.closed:
@@ -122,14 +137,26 @@ func (p *Pool) Close() {
 // all calls have. Threads, numbered from 0, take the next part when they have
 // finished one, so which thread does what is left open. The caller has
 // acquired the pool.
+//
+// Where a part panics, the others are still called, and then Run panics with a
+// *Panic. The pool is broken from then on: Acquire fails.
 func (p *Pool) Run(parts int, do func(thread, part int)) {
+	p.do = do
 	if parts <= 1 || len(p.workers) == 0 || parts > maxParts {
 		for part := range parts {
-			do(0, part)
+			p.runPart(0, part)
 		}
-		return
+	} else {
+		p.share(parts)
 	}
-	p.do = do
+	p.do = nil
+	if panicked := p.panicked.Load(); panicked != nil {
+		panic(panicked)
+	}
+}
+
+// share has all threads take parts.
+func (p *Pool) share(parts int) {
 	p.finished.Store(0)
 	job := p.state.Load()>>48 + 1
 	p.state.Store(pack(job, uint64(parts)))
@@ -150,7 +177,17 @@ func (p *Pool) Run(parts int, do func(thread, part int)) {
 			runtime.Gosched()
 		}
 	}
-	p.do = nil
+}
+
+// runPart runs one part, which is finished also where it panics.
+func (p *Pool) runPart(thread, part int) {
+	defer func() {
+		if v := recover(); v != nil {
+			p.panicked.CompareAndSwap(nil, &Panic{v, debug.Stack()})
+		}
+		p.finished.Add(1)
+	}()
+	p.do(thread, part)
 }
 
 func (p *Pool) takeParts(thread int) (any bool) {
@@ -163,8 +200,7 @@ func (p *Pool) takeParts(thread int) (any bool) {
 		if !p.state.CompareAndSwap(state, state+1) {
 			continue
 		}
-		p.do(thread, int(part))
-		p.finished.Add(1)
+		p.runPart(thread, int(part))
 		any = true
 	}
 }
