@@ -106,6 +106,9 @@ type Result struct {
 	// before the first one was chosen, and those that were generated. The end
 	// token is one of them.
 	PromptTokens, CompletionTokens int
+	// ProposedTokens and AcceptedTokens count the tokens that lookahead guessed,
+	// and those of them that were chosen.
+	ProposedTokens, AcceptedTokens int
 	// PromptTime is the time up to the choice of the first token,
 	// CompletionTime the time from then on.
 	PromptTime, CompletionTime time.Duration
@@ -133,7 +136,7 @@ type Token struct {
 // token. It is NaN where it can no longer be told.
 func (t Token) LogProb() float64 {
 	s := t.session
-	if s == nil || t.ID < 0 || s.last.serial != t.serial || s.last.at(t.after) == nil {
+	if s == nil || t.ID < 0 || s.last.serial != t.serial || s.evaluated != t.after || s.last.at(t.after) == nil {
 		return math.NaN()
 	}
 	place, err := s.know(context.Background(), t.after, allLogits)
@@ -249,18 +252,34 @@ func (s *Session) generate(ctx context.Context, prompt []int, o *GenerateOptions
 			r.Reason = StopContext
 			break
 		}
-		if err = s.extend(ctx, nil, w, nil); err != nil {
+		var drafts []int
+		if drafts, err = s.evaluateDrafts(ctx, g.room(), w); err != nil {
 			break
 		}
-		var p *place
-		if p, err = s.know(ctx, s.evaluated, w); err != nil {
-			break
+		right := 0
+		for r.Reason == "" {
+			var p *place
+			if p, err = s.know(ctx, s.evaluated, w); err != nil {
+				break
+			}
+			id := s.choose(p, o)
+			if r.CompletionTokens == 0 {
+				r.PromptTime = time.Since(start)
+			}
+			g.take(id)
+			if s.cache == nil || r.Reason != "" || right == len(drafts) || id != drafts[right] || len(s.tokens) != s.evaluated+1 {
+				break
+			}
+			right++
+			s.evaluated++ // as it was guessed
+			if err = ctx.Err(); err != nil {
+				break
+			}
 		}
-		id := s.choose(p, o)
-		if r.CompletionTokens == 0 {
-			r.PromptTime = time.Since(start)
-		}
-		g.take(id)
+		s.back(len(s.tokens))
+		s.lookahead.learn(len(drafts), right)
+		r.ProposedTokens += len(drafts)
+		r.AcceptedTokens += right
 	}
 	if err != nil {
 		r.Reason = StopError
@@ -281,6 +300,26 @@ func (s *Session) generate(ctx context.Context, prompt []int, o *GenerateOptions
 	return r, err
 }
 
+// evaluateDrafts evaluates what has been chosen and not been evaluated, together
+// with a guess of at most n tokens, which is returned. What is evaluated counts
+// without the guess, although the cache and the outcome reach to its end.
+func (s *Session) evaluateDrafts(ctx context.Context, n int, w want) ([]int, error) {
+	var drafts []int
+	if s.cache != nil && len(s.tokens) == s.evaluated+1 && !s.model.passes.crowded.Load() {
+		drafts = s.lookahead.guess(s.tokens, n)
+	}
+	if len(drafts) == 0 {
+		return nil, s.extend(ctx, nil, w, nil)
+	}
+	s.pending = append(append(s.pending[:0], s.tokens[s.evaluated:]...), drafts...)
+	if err := s.evaluate(ctx, s.pending, len(s.pending), w); err != nil {
+		s.back(len(s.tokens))
+		return nil, err
+	}
+	s.evaluated = len(s.tokens)
+	return s.pending[1:], nil
+}
+
 // generation is the state of one call of generate.
 type generation struct {
 	s     *Session
@@ -290,6 +329,15 @@ type generation struct {
 	text  assembler
 	all   strings.Builder
 	piece []byte
+}
+
+// room returns how many tokens may be guessed beyond the next one.
+func (g *generation) room() int {
+	n := g.s.context - len(g.s.tokens)
+	if g.o.MaxTokens > 0 {
+		n = min(n, g.o.MaxTokens-g.r.CompletionTokens)
+	}
+	return n - 1
 }
 
 // take adds a token that was chosen to the session and to the result, which

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gobitnet/gobitnet/bitnet/internal/engine"
@@ -37,6 +38,10 @@ type passes struct {
 	expected int
 	epoch    uint64
 
+	// crowded says that others were in the last pass, so many that guesses of
+	// what comes next do not pay.
+	crowded atomic.Bool
+
 	mixed int           // rows of a pass in which prompts go beside others
 	alone time.Duration // of a pass without prompts, lately
 	last  time.Duration // of the last pass
@@ -59,6 +64,8 @@ const (
 	mixedStep  = 4
 	mixedLow   = 2.25
 	mixedHigh  = 2.75
+	// crowd is how many requests in a pass leave room for guesses.
+	crowd = 2
 	// patience is how long a leader waits for sessions that are expected back, or
 	// patienceShare of the last pass where that is longer.
 	patience      = 100 * time.Microsecond
@@ -244,6 +251,7 @@ func (p *passes) lead() {
 	p.mu.Lock()
 	p.last = now.Sub(start)
 	p.adapt(prompts, others)
+	p.crowded.Store(prompts && others || len(p.running) > crowd)
 	for _, r := range p.running {
 		r.running = false
 		if r.err == nil {

@@ -26,6 +26,8 @@ type Session struct {
 	request request
 	result  *Result
 
+	lookahead lookahead
+
 	// Working memory of generation.
 	pending  []int
 	sampling sampling
@@ -83,8 +85,9 @@ func (o *outcome) forget(n, width int) {
 type SessionOption func(*sessionOptions)
 
 type sessionOptions struct {
-	context int
-	float32 bool
+	context     int
+	float32     bool
+	noLookahead bool
 }
 
 // WithContext sets how many tokens the session can hold, at most, and by
@@ -95,6 +98,12 @@ func WithContext(tokens int) SessionOption { return func(o *sessionOptions) { o.
 // WithFloat32Cache keeps keys and values in float32 instead of float16: twice
 // the memory, and logits a little closer to exact arithmetic.
 func WithFloat32Cache() SessionOption { return func(o *sessionOptions) { o.float32 = true } }
+
+// WithoutLookahead evaluates generated tokens one by one. By default a session
+// guesses tokens from what its text says already, evaluates them together with
+// the one before, and keeps those that it would have chosen anyway: the text is
+// the same either way, and comes sooner where it quotes or repeats itself.
+func WithoutLookahead() SessionOption { return func(o *sessionOptions) { o.noLookahead = true } }
 
 // NewSession returns an empty session.
 func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
@@ -115,6 +124,8 @@ func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 		context: o.context,
 		cache:   kvcache.New(m.cacheShape(!o.float32)),
 		tokens:  make([]int, 0, min(o.context, 4096)),
+
+		lookahead: lookahead{off: o.noLookahead, draft: propose},
 	}, nil
 }
 
@@ -144,7 +155,7 @@ func (s *Session) Context() int { return s.context }
 // Truncate forgets the tokens from n on, so that other ones can follow. It does
 // nothing where the session is no longer than n.
 func (s *Session) Truncate(n int) {
-	if n = max(n, 0); s.cache != nil && n < len(s.tokens) {
+	if n = max(n, 0); n < len(s.tokens) {
 		s.back(n)
 	}
 }
@@ -159,6 +170,7 @@ func (s *Session) Fork() *Session {
 		context:   s.context,
 		tokens:    append([]int(nil), s.tokens...),
 		evaluated: s.evaluated,
+		lookahead: s.lookahead,
 	}
 	if s.cache != nil {
 		fork.cache = s.cache.Fork()
@@ -240,12 +252,13 @@ func (s *Session) extend(ctx context.Context, ids []int, w want, progress func(e
 
 // back forgets the tokens from n on.
 func (s *Session) back(n int) {
-	s.tokens = s.tokens[:n]
-	if s.evaluated > n {
-		s.evaluated = n
-		s.cache.Truncate(n)
-		s.last.cut(n)
+	if s.cache == nil {
+		return
 	}
+	s.tokens = s.tokens[:n]
+	s.evaluated = min(s.evaluated, n)
+	s.cache.Truncate(s.evaluated)
+	s.last.cut(s.evaluated)
 }
 
 // evaluate evaluates tokens, at most BlockTokens, that follow the evaluated ones,
