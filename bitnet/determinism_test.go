@@ -32,6 +32,14 @@ func hashRow(h hash.Hash, row []float32) {
 	}
 }
 
+func digest(rows [][]float32) string {
+	h := sha256.New()
+	for _, row := range rows {
+		hashRow(h, row)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
 // longSequence is long enough for two chunks of attention and a block of
 // tokens that is full.
 func longSequence(m *Model) []int {

@@ -232,12 +232,12 @@ func (m *Model) KernelCounts(ctx context.Context) (map[string]uint64, error) {
 
 // acquire waits for a turn on the model's threads.
 func (m *Model) acquire(ctx context.Context) error {
-	if m.closed.Load() {
-		return ErrClosed
+	if err := m.passes.failed(); err != nil {
+		return err
 	}
 	if err := m.engine.Pool.Acquire(ctx); err != nil {
-		if m.closed.Load() {
-			return ErrClosed
+		if failure := m.passes.failed(); failure != nil {
+			return failure
 		}
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gobitnet/gobitnet/bitnet/internal/engine"
 	"github.com/gobitnet/gobitnet/bitnet/internal/kvcache"
+	"github.com/gobitnet/gobitnet/bitnet/internal/threads"
 )
 
 // A pass takes the tokens of all sessions that wait through the model at once, so
@@ -223,6 +224,13 @@ func (p *passes) fail(err error) {
 	}
 }
 
+// failed returns the error after which nothing is computed any more, or nil.
+func (p *passes) failed() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failure
+}
+
 // close ends all requests: the model is closed.
 func (p *passes) close() {
 	p.mu.Lock()
@@ -369,7 +377,11 @@ func (p *passes) compute() (err error) {
 		return ErrClosed
 	}
 	defer func() {
-		if v := recover(); v != nil {
+		switch v := recover().(type) {
+		case nil:
+		case *threads.Panic:
+			err = &BrokenError{Value: v.Value, Stack: v.Stack}
+		default:
 			err = &BrokenError{Value: v, Stack: debug.Stack()}
 		}
 		m.engine.Pool.Release()

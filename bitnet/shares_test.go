@@ -49,13 +49,7 @@ func shares(b *testing.B, k *quant.Kernels) {
 	one := openModel(b, *fullSizeModel, WithKernels(k.Name()), WithThreads(1), WithoutScreen())
 	screened := openModel(b, *fullSizeModel, WithKernels(k.Name()), WithThreads(threads))
 	c := all.Config()
-	ternary := 0
-	for i := range all.weights.blocks {
-		w := &all.weights.blocks[i]
-		for _, m := range []quant.Matrix{w.q, w.k, w.v, w.output, w.gate, w.up, w.down} {
-			ternary += m.Rows() * m.Cols()
-		}
-	}
+	ternary := all.ternaryWeights()
 	tokenBytes := float64(ternary/4 + 2*c.VocabularySize*c.EmbeddingLength)
 
 	buffers := make([][]byte, threads)
@@ -83,28 +77,13 @@ func shares(b *testing.B, k *quant.Kernels) {
 		})
 		return float64(threads*len(buffers[0])) / seconds
 	}
-	multipliers := func() float64 {
-		counts := make([]int, threads)
-		seconds := each(threads, func(i int) {
-			for range 20_000 {
-				counts[i] += k.MultiplyRegisters(1 << 21)
-			}
-		})
-		total := 0
-		for _, n := range counts {
-			total += n
-		}
-		return float64(total) / seconds
-	}
+	multipliers := func() float64 { return multiplierLimit(k, threads, 20_000) }
 
 	const decoded, contextLength = 12, 16
-	prompt := make([]int, 512)
-	for i := range prompt {
-		prompt[i] = (i*7919 + 13) % c.VocabularySize
-	}
+	prompt := benchPrompt(all, 512)
 	sessions := make(map[*Model]*Session)
 	for _, m := range []*Model{all, one, screened} {
-		sessions[m] = newSession(b, m)
+		sessions[m] = newSession(b, m, WithoutLookahead())
 		mustAppend(b, sessions[m], prompt[:contextLength]...)
 		mustGenerate(b, sessions[m], "", GenerateOptions{MaxTokens: 3})
 	}
