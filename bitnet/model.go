@@ -2,6 +2,7 @@ package bitnet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -36,6 +37,7 @@ type Model struct {
 	head      *engine.Head
 	useScreen bool
 	served    bool // logits have been computed: from now on the screen may be built
+	residence residence
 
 	reading *reading // nil for a model in memory
 	closing sync.Once
@@ -49,6 +51,7 @@ type openOptions struct {
 	threads   int
 	kernels   string
 	noScreen  bool
+	shared    bool
 	tokenizer *tokenizer.Tokenizer
 
 	otherTokenizer bool
@@ -72,6 +75,12 @@ func WithKernels(name string) Option { return func(o *openOptions) { o.kernels =
 // tokens are the same either way.
 func WithoutScreen() Option { return func(o *openOptions) { o.noScreen = true } }
 
+// WithSharedWeights keeps the ternary weights where they lie in the mapped file,
+// in memory that processes with the same model share. By default a model that is
+// used for more than a moment copies them to large pages, on systems that have
+// them, which decodes faster.
+func WithSharedWeights() Option { return func(o *openOptions) { o.shared = true } }
+
 // WithTokenizer uses t in place of the vocabulary in the model's file. Its
 // vocabulary must have the size of the model's.
 func WithTokenizer(t *tokenizer.Tokenizer) Option {
@@ -80,8 +89,8 @@ func WithTokenizer(t *tokenizer.Tokenizer) Option {
 
 // Open opens the GGUF file of a BitNet b1.58 model. The file is mapped, not
 // read: weights are used where they lie, in memory that processes with the
-// same model share. It must not be changed while the model is open. The caller
-// closes the model when done.
+// same model share (see [WithSharedWeights]). It must not be changed while the
+// model is open. The caller closes the model when done.
 //
 // A file that is no GGUF gives an error that wraps [gguf.ErrFormat]; one that
 // holds another kind of model, or lacks or contradicts something, one that
@@ -92,7 +101,7 @@ func Open(path string, opts ...Option) (*Model, error) {
 		return nil, fmt.Errorf("bitnet: %w", err)
 	}
 	reading := startReading(f)
-	m, err := newModel(f, opts)
+	m, err := newModel(f, opts, true)
 	if err != nil {
 		reading.end()
 		f.Close()
@@ -114,10 +123,10 @@ func OpenBytes(data []byte, opts ...Option) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bitnet: %w", err)
 	}
-	return newModel(f, opts)
+	return newModel(f, opts, false)
 }
 
-func newModel(f *gguf.File, opts []Option) (*Model, error) {
+func newModel(f *gguf.File, opts []Option, mapped bool) (*Model, error) {
 	var o openOptions
 	for _, opt := range opts {
 		if opt != nil {
@@ -157,6 +166,7 @@ func newModel(f *gguf.File, opts []Option) (*Model, error) {
 		}()
 	}
 	m := &Model{file: f, useScreen: !o.noScreen}
+	m.residence = residence{least: leastLarge, after: moveAfter, stay: o.shared || !mapped}
 	var err error
 	if m.config, err = readConfig(f); err == nil {
 		m.weights, err = readWeights(f, m.config)
@@ -198,7 +208,7 @@ func (m *Model) Close() error {
 		m.passes.close()
 		m.reading.end()
 		m.engine.Pool.Close()
-		err = m.file.Close()
+		err = errors.Join(m.residence.free(), m.file.Close())
 	})
 	return err
 }
@@ -250,7 +260,9 @@ func (m *Model) acquire(ctx context.Context) error {
 // but as a rule its memory has served once the screen is there.
 func (m *Model) screened(wanted bool) bool {
 	if wanted && m.useScreen && m.served && !m.head.Screened() {
-		m.engine.BuildScreen(m.head, nil)
+		if memory, ready := m.residence.screenMemory(m.head.ScreenBytes()); ready {
+			m.engine.BuildScreen(m.head, memory)
+		}
 	}
 	return m.head.Screened()
 }

@@ -304,7 +304,7 @@ func FuzzOpen(f *testing.F) {
 		if err != nil {
 			return
 		}
-		m, err := newModel(file, []Option{WithThreads(1)})
+		m, err := newModel(file, []Option{WithThreads(1)}, false)
 		if err != nil {
 			return
 		}

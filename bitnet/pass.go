@@ -395,6 +395,7 @@ func (p *passes) compute() (err error) {
 		p.results(r)
 	}
 	p.heads.compute(m)
+	m.settle()
 	return nil
 }
 

@@ -77,6 +77,20 @@ func (m Matrix) Cols() int { return m.cols }
 // Scale returns the factor that all weights share.
 func (m Matrix) Scale() float32 { return m.scale }
 
+// Codes returns the stored codes, a quarter of a byte for each weight, in the
+// order of the rows. They are what the matrix was made of, not a copy.
+func (m Matrix) Codes() []byte { return m.codes }
+
+// WithCodes returns the matrix with its codes at another place, to which
+// [Matrix.Codes] have been copied. It panics where the length is another one.
+func (m Matrix) WithCodes(codes []byte) Matrix {
+	if len(codes) != len(m.codes) {
+		panic("quant: codes of another length")
+	}
+	m.codes = codes
+	return m
+}
+
 // Slice returns a view of the rows from lo up to, not including, hi, cut to
 // the rows that there are.
 func (m Matrix) Slice(lo, hi int) Matrix {

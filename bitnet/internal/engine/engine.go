@@ -29,6 +29,8 @@ const (
 	// tokensPerPart is how many tokens of a batch a thread takes at a time in
 	// steps that go token by token.
 	tokensPerPart = 8
+	// bytesPerPart is how much a thread copies at a time.
+	bytesPerPart = 256 << 10
 )
 
 // Vectors are float32 vectors of one width, one for each token of a batch.
@@ -90,6 +92,10 @@ type Engine struct {
 	attend attention
 	head   headProduct
 	screen screening
+	copy   struct {
+		dst, src []byte
+		do       func(thread, part int)
+	}
 }
 
 // workspace is the memory of one thread.
@@ -117,6 +123,7 @@ func New(threadCount int, kernels *quant.Kernels) *Engine {
 	e.gated.do = e.gatedPart
 	e.rotate.do = e.rotatePart
 	e.attend.do = e.attendPart
+	e.copy.do = e.copyPart
 	e.head.do = e.headPart
 	e.screen.build = e.buildScreenPart
 	e.screen.scan = e.scanScreenPart
@@ -150,6 +157,18 @@ func grow[T any](s []T, n int) []T {
 		return make([]T, n)
 	}
 	return s[:n]
+}
+
+// Copy copies src to dst, which is as long.
+func (e *Engine) Copy(dst, src []byte) {
+	e.copy.dst, e.copy.src = dst, src
+	e.Pool.Run(partsOf(len(src), bytesPerPart), e.copy.do)
+	e.copy.dst, e.copy.src = nil, nil
+}
+
+func (e *Engine) copyPart(_, part int) {
+	lo, hi := part*bytesPerPart, min((part+1)*bytesPerPart, len(e.copy.src))
+	copy(e.copy.dst[lo:hi], e.copy.src[lo:hi])
 }
 
 func partsOf(n, size int) int { return (n + size - 1) / size }

@@ -1,0 +1,54 @@
+package bitnet
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gobitnet/gobitnet/bitnet/internal/largepages"
+)
+
+// TestLargePages moves weights and screen to large pages between the passes of a
+// session and compares what comes before and after.
+func TestLargePages(t *testing.T) {
+	if !largepages.Available() {
+		t.Skip("this system gives no large pages")
+	}
+	ids := longSequence(tinyModel(t))[:40]
+	want := newSession(t, tinyModel(t, WithSharedWeights()))
+	m := tinyModel(t, WithThreads(2))
+	m.residence.least, m.residence.after = 1, 3
+	s := newSession(t, m)
+	for i, id := range ids {
+		sameLogits(t, "logits", mustAppend(t, s, id), mustAppend(t, want, id))
+		if r := &m.residence; i < 2 && r.weights != nil {
+			t.Errorf("weights were moved after %d passes", i+1)
+		} else if r.weights != nil {
+			for limit := time.Now().Add(10 * time.Second); r.weights.Populated() < len(r.weights.Bytes()); time.Sleep(time.Millisecond) {
+				if time.Now().After(limit) {
+					t.Fatal("the memory does not come into being")
+				}
+			}
+		}
+	}
+	if n := len(m.weights.blocks); m.residence.blocks != n {
+		t.Errorf("%d of %d blocks were moved", m.residence.blocks, n)
+	}
+	if want.model.residence.weights != nil {
+		t.Error("weights that are to be shared were moved")
+	}
+	o := GenerateOptions{MaxTokens: 6, Temperature: 1, TopK: 5, Seed: 9}
+	got, alone := mustGenerate(t, s, "", o), mustGenerate(t, want, "", o)
+	if got.Text != alone.Text || len(got.Tokens) != 6 {
+		t.Errorf("generated %q, from weights in the file %q", got.Text, alone.Text)
+	}
+	for limit := time.Now().Add(10 * time.Second); !m.head.Screened(); time.Sleep(time.Millisecond) {
+		mustGenerate(t, s, "", GenerateOptions{MaxTokens: 1})
+		if time.Now().After(limit) {
+			t.Fatal("the screen is not built")
+		}
+	}
+	if m.residence.screen == nil {
+		t.Error("the screen does not lie in large pages")
+	}
+	sameLogits(t, "with both", mustAppend(t, s, 3), mustAppend(t, newSession(t, want.model), s.Tokens()...))
+}
