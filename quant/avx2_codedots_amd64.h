@@ -46,6 +46,7 @@ row:
 	MOVQ R15, DI
 	EACH(ZERO, 0)
 
+	PCALIGN $32
 block:
 	VMOVDQU    (SI), Y8
 	PREFETCHT0 (R13)

@@ -9,7 +9,7 @@
 // register of 16-bit sums each. A block adds at most 4·768 to such a sum, and a
 // stretch has ten blocks at most: 30720. Then they go to sums of 32 bits in
 // memory, a register of eight for each row and token.
-#define GROUP_ROWS 16
+#define GROUP_ROWS 8
 #define STRETCH_BYTES 320
 
 #define MASK(value, x, y) \
