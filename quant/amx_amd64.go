@@ -11,7 +11,7 @@ var amx = Kernels{
 	absMax:      absMaxAVX2,
 	roundScaled: roundScaledAVX2,
 	codeDots:    codeDotsAVX512,
-	dotTokens:   4,
+	dotTokens:   8,
 	tileRows:    tileRowsAMX,
 	panelTokens: panelTokensAMX,
 	minPanel:    8, // unpacking takes as long as codeDots for four tokens

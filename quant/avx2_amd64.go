@@ -27,26 +27,13 @@ func absMaxAVX2(x []float32) uint32
 func roundScaledAVX2(q []int8, x []float32, s float32) int32
 
 func codeDotsAVX2(sums []int32, codes []byte, q []int8, cols int) {
-	rowBytes := cols / 4
-	rows := len(codes) / rowBytes
-	tokens := len(q) / cols
-	if tokens == 1 || rows < 4 {
-		for t := range tokens {
-			codeDotAVX2(sums[t*rows:(t+1)*rows], codes, q[t*cols:(t+1)*cols])
-		}
-		return
-	}
-	several := severalDotsAVX2[tokens]
-	several(&sums[0], rows, &codes[0], rows&^3, &q[0], cols)
-	if rows&3 != 0 {
-		several(&sums[rows-4], rows, &codes[(rows-4)*rowBytes], 4, &q[0], cols)
-	}
+	codeDotsAMD64(&severalAVX2, codeDotAVX2, sums, codes, q, cols)
 }
 
-// severalDotsAVX2 has, at the place of a number of tokens, the products of rows, a multiple of four, with these.
-var severalDotsAVX2 = [9]func(sums *int32, stride int, codes *byte, rows int, q *int8, cols int){
-	2: codeDots2AVX2, codeDots3AVX2, codeDots4AVX2, codeDots5AVX2, codeDots6AVX2, codeDots7AVX2, codeDots8AVX2,
-}
+var severalAVX2 = severalDots{2: codeDots2AVX2, codeDots3AVX2, codeDots4AVX2, codeDots5AVX2, codeDots6AVX2, codeDots7AVX2, codeDots8AVX2}
+
+//go:noescape
+func codeDotAVX2(sums []int32, codes []byte, q []int8)
 
 //go:noescape
 func codeDots2AVX2(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
@@ -68,9 +55,6 @@ func codeDots7AVX2(sums *int32, stride int, codes *byte, rows int, q *int8, cols
 
 //go:noescape
 func codeDots8AVX2(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
-
-//go:noescape
-func codeDotAVX2(sums []int32, codes []byte, q []int8)
 
 func unpackTileAVX2(tile, codes []byte, cols int) {
 	groups := len(codes) / (groupRows * cols / 4)

@@ -2,17 +2,13 @@
 
 #include "textflag.h"
 #include "prefetch_amd64.h"
+#include "codedots_macros_amd64.h"
 
 DATA wordsOfOne<>+0(SB)/8, $0x0001000100010001
 DATA wordsOfOne<>+8(SB)/8, $0x0001000100010001
 DATA wordsOfOne<>+16(SB)/8, $0x0001000100010001
 DATA wordsOfOne<>+24(SB)/8, $0x0001000100010001
 GLOBL wordsOfOne<>(SB), RODATA|NOPTR, $32
-
-#define MASK(value, x, y) \
-	MOVL         $value, AX \
-	VMOVD        AX, x \
-	VPBROADCASTD x, y
 
 // FIELD multiplies one field of a block, masked, by its activations, to sums of
 // 16 bits; ADD_FIELD adds them to others.

@@ -9,7 +9,7 @@ var avx512 = Kernels{
 	absMax:      absMaxAVX2,
 	roundScaled: roundScaledAVX2,
 	codeDots:    codeDotsAVX512,
-	dotTokens:   4,
+	dotTokens:   8,
 	tileRows:    tileRowsAMD64,
 	panelTokens: panelTokensAMD64,
 	minPanel:    6,
@@ -21,14 +21,34 @@ var avx512 = Kernels{
 }
 
 func codeDotsAVX512(sums []int32, codes []byte, q []int8, cols int) {
-	rows := len(codes) / (cols / 4)
-	for t := range len(q) / cols {
-		codeDotAVX512(sums[t*rows:(t+1)*rows], codes, q[t*cols:(t+1)*cols])
-	}
+	codeDotsAMD64(&severalAVX512, codeDotAVX512, sums, codes, q, cols)
 }
+
+var severalAVX512 = severalDots{2: codeDots2AVX512, codeDots3AVX512, codeDots4AVX512, codeDots5AVX512, codeDots6AVX512, codeDots7AVX512, codeDots8AVX512}
 
 //go:noescape
 func codeDotAVX512(sums []int32, codes []byte, q []int8)
+
+//go:noescape
+func codeDots2AVX512(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
+
+//go:noescape
+func codeDots3AVX512(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
+
+//go:noescape
+func codeDots4AVX512(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
+
+//go:noescape
+func codeDots5AVX512(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
+
+//go:noescape
+func codeDots6AVX512(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
+
+//go:noescape
+func codeDots7AVX512(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
+
+//go:noescape
+func codeDots8AVX512(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
 
 func unpackTileAVX512(tile, codes []byte, cols int) {
 	groups := len(codes) / (groupRows * cols / 4)

@@ -9,7 +9,7 @@ var avxvnni = Kernels{
 	absMax:      absMaxAVX2,
 	roundScaled: roundScaledAVX2,
 	codeDots:    codeDotsAVXVNNI,
-	dotTokens:   4,
+	dotTokens:   6,
 	tileRows:    tileRowsAMD64,
 	panelTokens: panelTokensAMD64,
 	minPanel:    9,
@@ -21,14 +21,28 @@ var avxvnni = Kernels{
 }
 
 func codeDotsAVXVNNI(sums []int32, codes []byte, q []int8, cols int) {
-	rows := len(codes) / (cols / 4)
-	for t := range len(q) / cols {
-		codeDotAVXVNNI(sums[t*rows:(t+1)*rows], codes, q[t*cols:(t+1)*cols])
-	}
+	codeDotsAMD64(&severalAVXVNNI, codeDotAVXVNNI, sums, codes, q, cols)
 }
+
+var severalAVXVNNI = severalDots{2: codeDots2AVXVNNI, codeDots3AVXVNNI, codeDots4AVXVNNI, codeDots5AVXVNNI, codeDots6AVXVNNI}
 
 //go:noescape
 func codeDotAVXVNNI(sums []int32, codes []byte, q []int8)
+
+//go:noescape
+func codeDots2AVXVNNI(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
+
+//go:noescape
+func codeDots3AVXVNNI(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
+
+//go:noescape
+func codeDots4AVXVNNI(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
+
+//go:noescape
+func codeDots5AVXVNNI(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
+
+//go:noescape
+func codeDots6AVXVNNI(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
 
 //go:noescape
 func mulTileAVXVNNI(sums []int32, tile []byte, panel []int8, cols int)
@@ -37,14 +51,28 @@ func mulTileAVXVNNI(sums []int32, tile []byte, panel []int8, cols int)
 // otherwise: tests run them on processors that have AVX-512 but not AVX-VNNI.
 
 func codeDotsEVEX256(sums []int32, codes []byte, q []int8, cols int) {
-	rows := len(codes) / (cols / 4)
-	for t := range len(q) / cols {
-		codeDotEVEX256(sums[t*rows:(t+1)*rows], codes, q[t*cols:(t+1)*cols])
-	}
+	codeDotsAMD64(&severalEVEX256, codeDotEVEX256, sums, codes, q, cols)
 }
+
+var severalEVEX256 = severalDots{2: codeDots2EVEX256, codeDots3EVEX256, codeDots4EVEX256, codeDots5EVEX256, codeDots6EVEX256}
 
 //go:noescape
 func codeDotEVEX256(sums []int32, codes []byte, q []int8)
+
+//go:noescape
+func codeDots2EVEX256(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
+
+//go:noescape
+func codeDots3EVEX256(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
+
+//go:noescape
+func codeDots4EVEX256(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
+
+//go:noescape
+func codeDots5EVEX256(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
+
+//go:noescape
+func codeDots6EVEX256(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
 
 //go:noescape
 func mulTileEVEX256(sums []int32, tile []byte, panel []int8, cols int)

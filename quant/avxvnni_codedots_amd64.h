@@ -6,11 +6,6 @@
 // shifted at the end. A lane gains at most 4·192·128 a block, less than 2³⁰ in
 // the longest row.
 
-#define MASK(value, x, y) \
-	MOVL         $value, AX \
-	VMOVD        AX, x      \
-	VPBROADCASTD x, y
-
 // FIELD adds one field of two rows' blocks, in Y8 and Y9, times its
 // activations.
 #define FIELD(mask, offset, sumA, sumB) \

@@ -2,6 +2,7 @@
 
 #include "textflag.h"
 #include "prefetch_amd64.h"
+#include "codedots_macros_amd64.h"
 
 // The EVEX twin of avxvnni_amd64.s: EVEX.256.66.0F38.W0 50 /r.
 #define VPDPBUSD_YMM(signed, unsigned, sum) \
@@ -39,3 +40,65 @@ TEXT ·peakEVEX256(SB), NOSPLIT, $0-8
 #include "avxvnni_peak_amd64.h"
 	VZEROUPPER
 	RET
+
+#include "avxvnni_several_amd64.h"
+
+#define STEP_ROWS 4
+#define START EACH(LOAD, 0) NEXT_2(LOAD, 0)
+#define STORE EACH(SAVE, 0) NEXT_2(SAVE, 0)
+#define BLOCK \
+	PREFETCHT0 (BX) \
+	PREFETCHT0 64(BX) \
+	PAIR((SI), (SI)(R10*1), EACH) \
+	PAIR((SI)(R10*2), (SI)(R13*1), NEXT_2)
+
+#define TOKENS 2
+#define EACH EACH_2
+// func codeDots2EVEX256(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
+TEXT ·codeDots2EVEX256(SB), 0, $4216-48
+#include "codedots_amd64.h"
+#undef TOKENS
+#undef EACH
+
+#undef STEP_ROWS
+#undef START
+#undef STORE
+#undef BLOCK
+#define STEP_ROWS 2
+#define START EACH(LOAD, 0)
+#define STORE EACH(SAVE, 0)
+#define BLOCK \
+	PREFETCHT0 (BX) \
+	PAIR((SI), (SI)(R10*1), EACH)
+
+#define TOKENS 3
+#define EACH EACH_3
+// func codeDots3EVEX256(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
+TEXT ·codeDots3EVEX256(SB), 0, $4216-48
+#include "codedots_amd64.h"
+#undef TOKENS
+#undef EACH
+
+#define TOKENS 4
+#define EACH EACH_4
+// func codeDots4EVEX256(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
+TEXT ·codeDots4EVEX256(SB), 0, $4216-48
+#include "codedots_amd64.h"
+#undef TOKENS
+#undef EACH
+
+#define TOKENS 5
+#define EACH EACH_5
+// func codeDots5EVEX256(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
+TEXT ·codeDots5EVEX256(SB), 0, $4216-48
+#include "codedots_amd64.h"
+#undef TOKENS
+#undef EACH
+
+#define TOKENS 6
+#define EACH EACH_6
+// func codeDots6EVEX256(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
+TEXT ·codeDots6EVEX256(SB), 0, $4216-48
+#include "codedots_amd64.h"
+#undef TOKENS
+#undef EACH
