@@ -14,7 +14,7 @@ var amx = Kernels{
 	dotTokens:   8,
 	tileRows:    tileRowsAMX,
 	panelTokens: panelTokensAMX,
-	minPanel:    8, // unpacking takes as long as codeDots for four tokens
+	minPanel:    12, // unpacking takes as long as codeDots for eight tokens
 	packPanel:   packPanelAMX,
 	unpackTile:  unpackTileAVX512,
 	mulTile:     mulTileAMX,

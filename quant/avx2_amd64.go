@@ -12,7 +12,7 @@ var avx2 = Kernels{
 	dotTokens:   8,
 	tileRows:    tileRowsAMD64,
 	panelTokens: panelTokensAMD64,
-	minPanel:    10,
+	minPanel:    48,
 	packPanel:   packPanelAMD64,
 	unpackTile:  unpackTileAVX2,
 	mulTile:     mulTileAVX2,

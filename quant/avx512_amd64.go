@@ -12,7 +12,7 @@ var avx512 = Kernels{
 	dotTokens:   8,
 	tileRows:    tileRowsAMD64,
 	panelTokens: panelTokensAMD64,
-	minPanel:    6,
+	minPanel:    36,
 	packPanel:   packPanelAMD64,
 	unpackTile:  unpackTileAVX512,
 	mulTile:     mulTileAVX512,

@@ -12,7 +12,7 @@ var avxvnni = Kernels{
 	dotTokens:   6,
 	tileRows:    tileRowsAMD64,
 	panelTokens: panelTokensAMD64,
-	minPanel:    9,
+	minPanel:    48,
 	packPanel:   packPanelAMD64,
 	unpackTile:  unpackTileAVX2,
 	mulTile:     mulTileAVXVNNI,
