@@ -29,20 +29,26 @@ func TestBounds(t *testing.T) {
 				if got, want := k.roundScaled(q, x, 40), roundScaledGeneric(wantQ, x, 40); got != want || !slices.Equal(q, wantQ) {
 					t.Fatalf("roundScaled of %d: %d, want %d", cols, got, want)
 				}
-				for rows := 1; rows <= 19; rows++ {
+				for rows := 1; rows <= 20; rows++ {
 					codes := asmtest.Place(at, randomCodes(r, rows*cols/4))
-					sums, want := asmtest.Place(at, make([]int32, rows)), make([]int32, rows)
-					k.codeDots(sums, codes, q, len(q))
-					codeDotsGeneric(want, codes, q, len(q))
+					// From four rows on, every number of tokens, at least twice.
+					tokens := 1 + rows%k.dotTokens
+					tokenQ := asmtest.Place(at, randomActivations(r, tokens*cols))
+					sums, want := asmtest.Place(at, make([]int32, tokens*rows)), make([]int32, tokens*rows)
+					k.codeDots(sums, codes, tokenQ, cols)
+					codeDotsGeneric(want, codes, tokenQ, cols)
 					if !slices.Equal(sums, want) {
-						t.Fatalf("codeDots of %d × %d: %d, want %d", rows, cols, sums, want)
+						t.Fatalf("codeDots of %d × %d with %d tokens: %d, want %d", rows, cols, tokens, sums, want)
 					}
-					scaled, wantScaled := asmtest.Place(at, make([]float32, rows)), make([]float32, rows)
+					scaled, wantScaled := asmtest.Place(at, make([]float32, len(sums))), make([]float32, len(sums))
 					k.scaleSums(scaled, sums, 77, 0.3, 0.7)
 					scaleSumsGeneric(wantScaled, sums, 77, 0.3, 0.7)
 					if !slices.Equal(scaled, wantScaled) {
-						t.Fatalf("scaleSums of %d: %v, want %v", rows, scaled, wantScaled)
+						t.Fatalf("scaleSums of %d: %v, want %v", len(sums), scaled, wantScaled)
 					}
+				}
+				if k.mulTile == nil {
+					continue
 				}
 				for _, size := range [][2]int{{1, 1}, {k.tileRows, k.panelTokens}, {k.tileRows - 1, max(k.panelTokens-1, 1)}} {
 					rows, tokens := max(size[0], 1), size[1]
@@ -73,12 +79,14 @@ func TestLongestRow(t *testing.T) {
 	codes := slices.Repeat([]byte{0xff}, 5*maxColumns/4)
 	forEachKernels(t, func(t *testing.T, k *Kernels) {
 		for _, v := range []int8{-128, 127} {
-			q := slices.Repeat([]int8{v}, maxColumns)
-			sums := make([]int32, 5)
-			k.codeDots(sums, codes, q, len(q))
-			for row, got := range sums {
-				if want := 3 * int32(v) * maxColumns; got != want {
-					t.Fatalf("row %d of %d: %d, want %d", row, v, got, want)
+			for _, tokens := range []int{1, k.dotTokens} {
+				q := slices.Repeat([]int8{v}, tokens*maxColumns)
+				sums := make([]int32, 5*tokens)
+				k.codeDots(sums, codes, q, maxColumns)
+				for i, got := range sums {
+					if want := 3 * int32(v) * maxColumns; got != want {
+						t.Fatalf("sum %d of %d with %d tokens: %d, want %d", i, v, tokens, got, want)
+					}
 				}
 			}
 		}

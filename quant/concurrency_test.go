@@ -15,7 +15,7 @@ import (
 // nobody may see anybody else's.
 func TestConcurrent(t *testing.T) {
 	const (
-		rows, cols, tokens = 140, 256, 40
+		rows, cols, tokens = 140, 256, 50
 		goroutines         = 8
 		duration           = 100 * time.Millisecond
 	)

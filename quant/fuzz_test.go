@@ -61,8 +61,8 @@ func FuzzPackUnpack(f *testing.F) {
 }
 
 // FuzzCodeDots compares all kernels with the plain ones, by rows and by tiles:
-// of the data, one byte chooses the length of a row, the next bytes are its
-// activations, and codes are the rest.
+// of the data, one byte chooses the length of a row and the number of tokens, the
+// next bytes are activations, and codes are the rest.
 func FuzzCodeDots(f *testing.F) {
 	f.Add([]byte{0})
 	f.Add(append([]byte{1}, bytes.Repeat([]byte{0x80, 0x7f}, 300)...))
@@ -72,27 +72,34 @@ func FuzzCodeDots(f *testing.F) {
 			return
 		}
 		cols := BlockSize * (1 + int(data[0]%8))
+		tokens := 1 + int(data[0]/8)%8
 		data = data[1:]
-		q := make([]int8, cols)
-		for i := range min(cols, len(data)) {
+		q := make([]int8, tokens*cols)
+		for i := range min(len(q), len(data)) {
 			q[i] = int8(data[i])
 		}
 		// At least one row, and with what remains of the last one, zeros.
-		data = data[min(cols, len(data)):]
+		data = data[min(len(q), len(data)):]
 		rows := min(len(data)/(cols/4)+1, 100)
 		codes := make([]byte, rows*cols/4)
 		copy(codes, data)
 
-		want := make([]int32, rows)
-		codeDotsGeneric(want, codes, q, len(q))
+		want := make([]int32, tokens*rows)
+		for token := range tokens {
+			codeDotsGeneric(want[token*rows:(token+1)*rows], codes, q[token*cols:(token+1)*cols], cols)
+		}
 		for _, k := range available {
-			sums := make([]int32, rows)
-			k.codeDots(sums, codes, q, len(q))
-			if !slices.Equal(sums, want) {
-				t.Fatalf("%s: %d, want %d", k.name, sums, want)
+			n := min(tokens, k.dotTokens)
+			sums := make([]int32, n*rows)
+			k.codeDots(sums, codes, q[:n*cols], cols)
+			if !slices.Equal(sums, want[:n*rows]) {
+				t.Fatalf("%s: %d, want %d", k.name, sums, want[:n*rows])
+			}
+			if k.mulTile == nil {
+				continue
 			}
 			tile, panel := make([]byte, k.tileRows*cols), make([]int8, k.panelTokens*cols)
-			k.packPanel(panel, q, cols)
+			k.packPanel(panel, q[:cols], cols)
 			tileRows := min(rows, k.tileRows)
 			k.unpackTile(tile, codes[:tileRows*cols/4], cols)
 			sums = make([]int32, k.tileRows*k.panelTokens)

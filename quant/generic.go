@@ -11,11 +11,7 @@ var generic = Kernels{
 	codeDots:    codeDotsGeneric,
 	dotTokens:   4,
 	tileRows:    16,
-	panelTokens: 4,
-	minPanel:    2,
-	packPanel:   packPanelGeneric,
-	unpackTile:  unpackTileGeneric,
-	mulTile:     mulTileGeneric,
+	minPanel:    math.MaxInt, // codeDots is faster for any number of them
 	scaleSums:   scaleSumsGeneric,
 	limits:      limits{readGeneric, multiplyGeneric, productsGeneric},
 }
@@ -78,40 +74,6 @@ func codeDotGeneric(row []byte, q []int8) (sum int32) {
 		}
 	}
 	return sum
-}
-
-func packPanelGeneric(panel []int8, q []int8, cols int) {
-	clear(panel[copy(panel, q):])
-}
-
-func unpackTileGeneric(tile []byte, codes []byte, cols int) {
-	for b := 0; b < len(codes)/BlockBytes; b++ {
-		c := (*[BlockBytes]byte)(codes[b*BlockBytes:])
-		block := (*[BlockSize]byte)(tile[b*BlockSize:])
-		for j, code := range c {
-			block[j] = code >> 6
-			block[j+32] = code >> 4 & 3
-			block[j+64] = code >> 2 & 3
-			block[j+96] = code & 3
-		}
-	}
-}
-
-func mulTileGeneric(sums []int32, tile []byte, panel []int8, cols int) {
-	rows := len(tile) / cols
-	q0, q1, q2, q3 := panel[:cols], panel[cols:2*cols], panel[2*cols:3*cols], panel[3*cols:4*cols]
-	for r := 0; r < rows; r++ {
-		var s0, s1, s2, s3 int32
-		row := tile[r*cols : (r+1)*cols]
-		for i, code := range row {
-			c := int32(code)
-			s0 += c * int32(q0[i])
-			s1 += c * int32(q1[i])
-			s2 += c * int32(q2[i])
-			s3 += c * int32(q3[i])
-		}
-		sums[r], sums[rows+r], sums[2*rows+r], sums[3*rows+r] = s0, s1, s2, s3
-	}
 }
 
 func scaleSumsGeneric(dst []float32, sums []int32, offset int32, s, scale float32) {

@@ -40,7 +40,8 @@ type Kernels struct {
 	tileRows, panelTokens int
 
 	// minPanel is the number of tokens from which on tiles are faster than
-	// codeDots.
+	// codeDots. Plain Go has no tiles: it multiplies every number of tokens
+	// by codeDots.
 	minPanel int
 
 	// packPanel arranges up to panelTokens tokens, q[t·cols:(t+1)·cols] each,

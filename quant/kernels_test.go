@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
+	"time"
 )
 
 // forEachKernels runs a test over every implementation that this processor
@@ -45,28 +47,33 @@ func codeAt(codes []byte, cols, row, col int) int32 {
 }
 
 func TestCodeDots(t *testing.T) {
+	const maxRows = 35
 	forEachKernels(t, func(t *testing.T, k *Kernels) {
 		r := rand.New(rand.NewPCG(1, 2))
 		for _, cols := range columnCounts {
-			for rows := 1; rows <= 19; rows++ {
-				tokens := 1 + (rows-1)%k.dotTokens
-				codes, q := randomCodes(r, rows*cols/4), randomActivations(r, tokens*cols)
-				sums := make([]int32, tokens*rows+1)
-				sums[tokens*rows] = 12345
-				k.codeDots(sums[:tokens*rows], codes, q, cols)
-				for token := range tokens {
-					for row := range rows {
-						var want int32
-						for i, v := range q[token*cols : (token+1)*cols] {
-							want += codeAt(codes, cols, row, i) * int32(v)
-						}
-						if got := sums[token*rows+row]; got != want {
-							t.Fatalf("%d × %d with %d tokens: row %d, token %d is %d, want %d", rows, cols, tokens, row, token, got, want)
-						}
+			codes, q := randomCodes(r, maxRows*cols/4), randomActivations(r, k.dotTokens*cols)
+			want := make([][]int32, k.dotTokens)
+			for token := range want {
+				want[token] = make([]int32, maxRows)
+				for row := range want[token] {
+					for i, v := range q[token*cols : (token+1)*cols] {
+						want[token][row] += codeAt(codes, cols, row, i) * int32(v)
 					}
 				}
-				if sums[tokens*rows] != 12345 {
-					t.Fatalf("%d × %d with %d tokens: wrote past the last row", rows, cols, tokens)
+			}
+			for _, rows := range []int{1, 2, 3, 4, 5, 6, 7, 8, 11, 16, 17, 20, 31, maxRows} {
+				for tokens := 1; tokens <= k.dotTokens; tokens++ {
+					sums := make([]int32, tokens*rows+1)
+					sums[tokens*rows] = 12345
+					k.codeDots(sums[:tokens*rows], codes[:rows*cols/4], q[:tokens*cols], cols)
+					for token := range tokens {
+						if got := sums[token*rows:][:rows]; !slices.Equal(got, want[token][:rows]) {
+							t.Fatalf("%d × %d with %d tokens: token %d has %d, want %d", rows, cols, tokens, token, got, want[token][:rows])
+						}
+					}
+					if sums[tokens*rows] != 12345 {
+						t.Fatalf("%d × %d with %d tokens: wrote past the last row", rows, cols, tokens)
+					}
 				}
 			}
 		}
@@ -80,29 +87,29 @@ func TestExtremes(t *testing.T) {
 		for _, cols := range columnCounts {
 			for _, code := range []byte{0, 1, 2, 3} {
 				for _, v := range []int8{-128, -1, 0, 127} {
-					const rows, tokens = 5, 3
-					codes := make([]byte, rows*cols/4)
-					for i := range codes {
-						codes[i] = code * 0x55
-					}
-					q := make([]int8, tokens*cols)
-					for i := range q {
-						q[i] = v
-					}
+					const rows = 5
+					codes := slices.Repeat([]byte{code * 0x55}, rows*cols/4)
+					q := slices.Repeat([]int8{v}, k.dotTokens*cols)
 					want := int32(code) * int32(v) * int32(cols)
-					sums := make([]int32, min(tokens, k.dotTokens)*rows)
-					k.codeDots(sums, codes, q[:min(tokens, k.dotTokens)*cols], cols)
-					for r, got := range sums {
-						if got != want {
-							t.Fatalf("codeDots: %d columns, code %d, activation %d, row %d: %d, want %d", cols, code, v, r, got, want)
+					for tokens := 1; tokens <= k.dotTokens; tokens++ {
+						sums := make([]int32, tokens*rows)
+						k.codeDots(sums, codes, q[:tokens*cols], cols)
+						for i, got := range sums {
+							if got != want {
+								t.Fatalf("codeDots: %d columns, code %d, activation %d, %d tokens, sum %d: %d, want %d", cols, code, v, tokens, i, got, want)
+							}
 						}
 					}
+					if k.mulTile == nil {
+						continue
+					}
+					tokens := min(k.dotTokens, k.panelTokens)
 					tile, panel := make([]byte, k.tileRows*cols), make([]int8, k.panelTokens*cols)
-					k.packPanel(panel, q[:min(tokens, k.panelTokens)*cols], cols)
+					k.packPanel(panel, q[:tokens*cols], cols)
 					k.unpackTile(tile, codes, cols)
 					tileSums := make([]int32, k.tileRows*k.panelTokens)
 					k.mulTile(tileSums, tile, panel, cols)
-					for token := range min(tokens, k.panelTokens) {
+					for token := range tokens {
 						for row := range min(rows, k.tileRows) {
 							if got := tileSums[token*k.tileRows+row]; got != want {
 								t.Fatalf("mulTile: %d columns, code %d, activation %d, token %d, row %d: %d, want %d", cols, code, v, token, row, got, want)
@@ -117,6 +124,9 @@ func TestExtremes(t *testing.T) {
 
 func TestMulTile(t *testing.T) {
 	forEachKernels(t, func(t *testing.T, k *Kernels) {
+		if k.mulTile == nil {
+			t.Skip("no tiles")
+		}
 		r := rand.New(rand.NewPCG(3, 4))
 		for _, cols := range columnCounts {
 			for _, size := range [][2]int{{k.tileRows, k.panelTokens}, {1, 1}, {k.tileRows - 1, k.panelTokens - 1}} {
@@ -266,7 +276,7 @@ func TestMultiply(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				for _, tokens := range []int{1, 2, 3, 7, 12, 33} {
+				for _, tokens := range []int{1, 2, 3, 7, 8, 9, 12, 21, 50} {
 					a, err := k.NewActivations(tokens, cols)
 					if err != nil {
 						t.Fatal(err)
@@ -347,6 +357,78 @@ func BenchmarkCodeDots(b *testing.B) {
 	})
 }
 
+// BenchmarkFewTokens multiplies a few tokens by matrices that come from memory,
+// and by one that the second-level cache holds, in turns with registers: the
+// metrics are medians of multiply-adds a second, and of their share of what the
+// multipliers do at most.
+func BenchmarkFewTokens(b *testing.B) {
+	for _, k := range available {
+		for _, matrix := range []struct {
+			name              string
+			rows, cols, count int
+		}{{"memory", 6912, 2560, 24}, {"cache", 640, 2560, 1}} {
+			matrices := make([]Matrix, matrix.count)
+			for i := range matrices {
+				tensor := randomCodes(rand.New(rand.NewPCG(4, uint64(i))), matrix.rows*matrix.cols/4)
+				m, err := NewMatrix(matrix.rows, matrix.cols, append(tensor, make([]byte, ScaleBytes)...))
+				if err != nil {
+					b.Fatal(err)
+				}
+				matrices[i] = m
+			}
+			for _, tokens := range []int{1, 2, 3, 4, 6, 8, 12, 16, 24, 32} {
+				b.Run(fmt.Sprintf("%s/%s/%d", k.name, matrix.name, tokens), func(b *testing.B) {
+					a := randomTokens(b, k, tokens, matrix.cols)
+					dst := make([]float32, tokens*matrix.rows)
+					var scratch Scratch
+					var rates, shares []float64
+					next := 0
+					for b.Loop() {
+						start := time.Now()
+						limit := float64(k.MultiplyRegisters(1<<22)) / time.Since(start).Seconds()
+						start = time.Now()
+						for p := range a.Panels() {
+							if err := a.Pack(p); err != nil {
+								b.Fatal(err)
+							}
+						}
+						if err := k.Multiply(dst, matrix.rows, matrices[next], a, &scratch); err != nil {
+							b.Fatal(err)
+						}
+						rate := float64(matrix.rows*matrix.cols*tokens) / time.Since(start).Seconds()
+						next = (next + 1) % len(matrices)
+						rates, shares = append(rates, rate), append(shares, rate/limit)
+					}
+					slices.Sort(rates)
+					slices.Sort(shares)
+					b.ReportMetric(rates[len(rates)/2]/1e9, "Gmac/s")
+					b.ReportMetric(shares[len(shares)/2]*100, "%limit")
+				})
+			}
+		}
+	}
+}
+
+// randomTokens returns quantized tokens, not packed.
+func randomTokens(b *testing.B, k *Kernels, tokens, cols int) *Activations {
+	b.Helper()
+	a, err := k.NewActivations(tokens, cols)
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(3, 3))
+	x := make([]float32, cols)
+	for t := range tokens {
+		for i := range x {
+			x[i] = float32(r.NormFloat64())
+		}
+		if err := a.Quantize(t, x); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return a
+}
+
 // BenchmarkMultiply512 is a prefill of 512 tokens through one matrix, on one
 // processor; the metric is multiply-adds a second.
 func BenchmarkMultiply512(b *testing.B) {
@@ -358,19 +440,7 @@ func BenchmarkMultiply512(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		a, err := k.NewActivations(tokens, cols)
-		if err != nil {
-			b.Fatal(err)
-		}
-		x := make([]float32, cols)
-		for t := range tokens {
-			for i := range x {
-				x[i] = float32(r.NormFloat64())
-			}
-			if err := a.Quantize(t, x); err != nil {
-				b.Fatal(err)
-			}
-		}
+		a := randomTokens(b, k, tokens, cols)
 		for p := range a.Panels() {
 			if err := a.Pack(p); err != nil {
 				b.Fatal(err)
