@@ -54,26 +54,28 @@ func TestBounds(t *testing.T) {
 					t.Fatalf("QuantizeHalf of %d: %d, want %d", n, image, wantImage)
 				}
 
-				for rows := 1; rows <= 11; rows++ {
-					got, want := normal(rows), make([]float32, rows)
-					h := halves(rows * n)
-					s.DotsHalf(got, h, x, len(x))
-					dotsHalfGeneric(want, h, x, len(x))
-					same("DotsHalf", n, got, want)
+				for _, rows := range []int{1, 2, 3, 4, 5, 7, 11, 17} {
+					for count := 1; count <= MaxVectors; count++ {
+						h, x := halves(rows*n), normal(count*n)
+						got, want := normal(count*rows), make([]float32, count*rows)
+						s.DotsHalf(got, h, x, n)
+						dotsHalfGeneric(want, h, x, n)
+						same("DotsHalf", n, got, want)
 
-					bytes, integers := make([]int8, rows*n), make([]int16, n)
-					for i := range bytes {
-						bytes[i] = int8(r.Uint32())
-					}
-					for i := range integers {
-						integers[i] = int16(r.Uint32())
-					}
-					bytes, integers = asmtest.Place(at, bytes), asmtest.Place(at, integers)
-					sums, wantSums := asmtest.Place(at, make([]int32, rows)), make([]int32, rows)
-					s.DotsInt8(sums, bytes, integers, len(integers))
-					dotsInt8Generic(wantSums, bytes, integers, len(integers))
-					if !slices.Equal(sums, wantSums) {
-						t.Fatalf("DotsInt8 of %d × %d: %d, want %d", rows, n, sums, wantSums)
+						bytes, integers := make([]int8, rows*n), make([]int16, count*n)
+						for i := range bytes {
+							bytes[i] = int8(r.Uint32())
+						}
+						for i := range integers {
+							integers[i] = int16(r.Uint32())
+						}
+						bytes, integers = asmtest.Place(at, bytes), asmtest.Place(at, integers)
+						sums, wantSums := asmtest.Place(at, make([]int32, count*rows)), make([]int32, count*rows)
+						s.DotsInt8(sums, bytes, integers, n)
+						dotsInt8Generic(wantSums, bytes, integers, n)
+						if !slices.Equal(sums, wantSums) {
+							t.Fatalf("DotsInt8 of %d × %d with %d vectors: %d, want %d", rows, n, count, sums, wantSums)
+						}
 					}
 				}
 			}

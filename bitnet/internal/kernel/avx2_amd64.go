@@ -44,24 +44,19 @@ func mulFloatAVX2(c []float32, cStride int, a []float32, aStride, rows int, b []
 func softmaxAVX2(x []float32, scale float32) (largest, sum float32)
 
 func dotsHalfAVX2(dst []float32, rows []uint16, x []float32, cols int) {
-	n := len(rows) / cols
-	for v := range len(x) / cols {
-		dotHalfAVX2(dst[v*n:(v+1)*n], rows, x[v*cols:(v+1)*cols])
+	if len(x) > cols {
+		dotsHalfTiled(dst, rows, x, cols, false)
+		return
 	}
+	dotHalfAVX2(dst[:len(rows)/cols], rows, x)
 }
 
 //go:noescape
 func dotHalfAVX2(dst []float32, rows []uint16, x []float32)
 
 func dotsInt8AVX2(dst []int32, rows []int8, x []int16, cols int) {
-	n := len(rows) / cols
-	for v := range len(x) / cols {
-		dotInt8AVX2(dst[v*n:(v+1)*n], rows, x[v*cols:(v+1)*cols])
-	}
+	dotsInt8Tiled(dst, rows, x, cols, false)
 }
-
-//go:noescape
-func dotInt8AVX2(dst []int32, rows []int8, x []int16)
 
 //go:noescape
 func quantizeHalfAVX2(dst []int8, row []uint16) (step, rest, squares float32)

@@ -1,17 +1,7 @@
 //go:build !purego
 
+#include "lanes_amd64.h"
 #include "textflag.h"
-
-// SUM_LANES adds up the 16 lanes in ylow and yhigh by the fixed tree: l+8, l+4,
-// l+2, l+1. xlow and xhigh are other names of these registers.
-#define SUM_LANES(ylow, yhigh, xlow, xhigh) \
-	VADDPS       yhigh, ylow, ylow \
-	VEXTRACTF128 $1, ylow, xhigh   \
-	VADDPS       xhigh, xlow, xlow \
-	VMOVHLPS     xlow, xlow, xhigh \
-	VADDPS       xhigh, xlow, xlow \
-	VMOVSHDUP    xlow, xhigh       \
-	VADDSS       xhigh, xlow, xlow
 
 // func sumSquaresAVX2(x []float32) float32
 TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-28
@@ -504,30 +494,14 @@ loop:
 	CMPQ        AX, R8
 	JNE         loop
 
-	// The tree of each of the 4 rows: l+8, …
 reduce:
-	VADDPS Y1, Y0, Y0
-	VADDPS Y3, Y2, Y2
-	VADDPS Y5, Y4, Y4
-	VADDPS Y7, Y6, Y6
-
-	// … l+4, with two rows in a register, …
-	VPERM2F128 $0x20, Y4, Y0, Y8
-	VPERM2F128 $0x31, Y4, Y0, Y9
-	VPERM2F128 $0x20, Y6, Y2, Y10
-	VPERM2F128 $0x31, Y6, Y2, Y11
-	VADDPS     Y9, Y8, Y8
-	VADDPS     Y11, Y10, Y10
-
-	// … l+2, with four, and l+1.
-	VUNPCKLPD    Y10, Y8, Y0
-	VUNPCKHPD    Y10, Y8, Y1
-	VADDPS       Y1, Y0, Y0
-	VMOVSHDUP    Y0, Y1
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $1, Y0, X1
-	VSHUFPS      $0x88, X1, X0, X0
-	VMOVUPS      X0, (DI)
+	VADDPS  Y1, Y0, Y0
+	VADDPS  Y5, Y4, Y8
+	VADDPS  Y3, Y2, Y1
+	VADDPS  Y7, Y6, Y3
+	VMOVAPS Y8, Y2
+	SUM_FOUR
+	VMOVUPS X0, (DI)
 
 	ADDQ $16, DI
 	LEAQ (SI)(R8*4), SI
@@ -565,74 +539,6 @@ reduceOne:
 	ADDQ   R8, SI
 	DECQ   DX
 	JNE    one
-
-done:
-	VZEROUPPER
-	RET
-
-// func dotInt8AVX2(dst []int32, rows []int8, x []int16)
-TEXT ·dotInt8AVX2(SB), NOSPLIT, $0-72
-	MOVQ  dst_base+0(FP), DI
-	MOVQ  dst_len+8(FP), DX
-	MOVQ  rows_base+24(FP), SI
-	MOVQ  x_base+48(FP), BX
-	MOVQ  x_len+56(FP), R8
-	LEAQ  (BX)(R8*2), R10      // the end of x
-	ANDQ  $48, R8              // elements beyond the last 64
-	TESTQ DX, DX
-	JEQ   done
-
-row:
-	VPXOR X0, X0, X0
-	VPXOR X1, X1, X1
-	MOVQ  BX, R9
-	MOVQ  R8, CX
-	TESTQ CX, CX
-	JEQ   whole
-
-sixteen:
-	VPMOVSXBW (SI), Y2
-	VPMADDWD  (R9), Y2, Y2
-	VPADDD    Y2, Y0, Y0
-	ADDQ      $16, SI
-	ADDQ      $32, R9
-	SUBQ      $16, CX
-	JNE       sixteen
-
-whole:
-	CMPQ R9, R10
-	JEQ  reduce
-
-	// A page ahead is the best distance for rows streamed from memory.
-loop:
-	PREFETCHT0 4096(SI)
-	VPMOVSXBW  (SI), Y2
-	VPMOVSXBW  16(SI), Y3
-	VPMOVSXBW  32(SI), Y4
-	VPMOVSXBW  48(SI), Y5
-	VPMADDWD   (R9), Y2, Y2
-	VPMADDWD   32(R9), Y3, Y3
-	VPMADDWD   64(R9), Y4, Y4
-	VPMADDWD   96(R9), Y5, Y5
-	VPADDD     Y2, Y0, Y0
-	VPADDD     Y3, Y1, Y1
-	VPADDD     Y4, Y0, Y0
-	VPADDD     Y5, Y1, Y1
-	ADDQ       $64, SI
-	ADDQ       $128, R9
-	CMPQ       R9, R10
-	JNE        loop
-
-reduce:
-	VPADDD       Y1, Y0, Y0
-	VEXTRACTI128 $1, Y0, X1
-	VPADDD       X1, X0, X0
-	VPHADDD      X0, X0, X0
-	VPHADDD      X0, X0, X0
-	VMOVD        X0, (DI)
-	ADDQ         $4, DI
-	DECQ         DX
-	JNE          row
 
 done:
 	VZEROUPPER

@@ -44,20 +44,22 @@ func mulFloatAVX512(c []float32, cStride int, a []float32, aStride, rows int, b 
 func softmaxAVX512(x []float32, scale float32) (largest, sum float32)
 
 func dotsHalfAVX512(dst []float32, rows []uint16, x []float32, cols int) {
-	n := len(rows) / cols
-	for v := range len(x) / cols {
-		dotHalfAVX512(dst[v*n:(v+1)*n], rows, x[v*cols:(v+1)*cols])
+	if len(x) > cols {
+		dotsHalfTiled(dst, rows, x, cols, true)
+		return
 	}
+	dotHalfAVX512(dst[:len(rows)/cols], rows, x)
 }
 
 //go:noescape
 func dotHalfAVX512(dst []float32, rows []uint16, x []float32)
 
 func dotsInt8AVX512(dst []int32, rows []int8, x []int16, cols int) {
-	n := len(rows) / cols
-	for v := range len(x) / cols {
-		dotInt8AVX512(dst[v*n:(v+1)*n], rows, x[v*cols:(v+1)*cols])
+	if len(x) > cols {
+		dotsInt8Tiled(dst, rows, x, cols, true)
+		return
 	}
+	dotInt8AVX512(dst[:len(rows)/cols], rows, x)
 }
 
 //go:noescape

@@ -1,19 +1,13 @@
 //go:build !purego
 
+#include "lanes_amd64.h"
 #include "textflag.h"
 
-// SUM_LANES adds up the 16 lanes of a register by the fixed tree: l+8, l+4,
-// l+2, l+1. z, y and x are the three names of it, ty and tx those of a scratch
-// register.
-#define SUM_LANES(z, y, x, ty, tx) \
-	VEXTRACTF64X4 $1, z, ty \
-	VADDPS        ty, y, y  \
-	VEXTRACTF128  $1, y, tx \
-	VADDPS        tx, x, x  \
-	VMOVHLPS      x, x, tx  \
-	VADDPS        tx, x, x  \
-	VMOVSHDUP     x, tx     \
-	VADDSS        tx, x, x
+// SUM_REGISTER adds up the 16 lanes of z by the fixed tree. y and x are other
+// names of it, yhigh and xhigh of one more register.
+#define SUM_REGISTER(z, y, x, yhigh, xhigh) \
+	VEXTRACTF64X4 $1, z, yhigh \
+	SUM_LANES(y, yhigh, x, xhigh)
 
 // func sumSquaresAVX512(x []float32) float32
 TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-28
@@ -31,7 +25,7 @@ loop:
 	JNZ         loop
 
 done:
-	SUM_LANES(Z0, Y0, X0, Y1, X1)
+	SUM_REGISTER(Z0, Y0, X0, Y1, X1)
 	VMOVSS X0, ret+24(FP)
 	VZEROUPPER
 	RET
@@ -393,7 +387,7 @@ rest:
 	VMOVUPS  Z2, K1, (R8)
 
 done:
-	SUM_LANES(Z6, Y6, X6, Y2, X2)
+	SUM_REGISTER(Z6, Y6, X6, Y2, X2)
 	VMOVSS X6, sum+36(FP)
 	VZEROUPPER
 	RET
@@ -442,7 +436,6 @@ loop:
 	CMPQ        AX, R8
 	JNE         loop
 
-	// The tree of each of the 4 rows: l+8, …
 reduce:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VEXTRACTF64X4 $1, Z1, Y5
@@ -452,24 +445,8 @@ reduce:
 	VADDPS        Y5, Y1, Y1
 	VADDPS        Y6, Y2, Y2
 	VADDPS        Y7, Y3, Y3
-
-	// … l+4, with two rows in a register, …
-	VPERM2F128 $0x20, Y2, Y0, Y4
-	VPERM2F128 $0x31, Y2, Y0, Y5
-	VPERM2F128 $0x20, Y3, Y1, Y6
-	VPERM2F128 $0x31, Y3, Y1, Y7
-	VADDPS     Y5, Y4, Y4
-	VADDPS     Y7, Y6, Y6
-
-	// … l+2, with four, and l+1.
-	VUNPCKLPD    Y6, Y4, Y0
-	VUNPCKHPD    Y6, Y4, Y1
-	VADDPS       Y1, Y0, Y0
-	VMOVSHDUP    Y0, Y1
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $1, Y0, X1
-	VSHUFPS      $0x88, X1, X0, X0
-	VMOVUPS      X0, (DI)
+	SUM_FOUR
+	VMOVUPS X0, (DI)
 
 	ADDQ $16, DI
 	LEAQ (SI)(R8*4), SI
@@ -498,7 +475,7 @@ loopOne:
 	JNE         loopOne
 
 reduceOne:
-	SUM_LANES(Z0, Y0, X0, Y1, X1)
+	SUM_REGISTER(Z0, Y0, X0, Y1, X1)
 	VMOVSS X0, (DI)
 	ADDQ   $4, DI
 	ADDQ   R8, SI
@@ -639,8 +616,8 @@ loop:
 	JNE          loop
 
 done:
-	SUM_LANES(Z6, Y6, X6, Y0, X0)
-	SUM_LANES(Z7, Y7, X7, Y0, X0)
+	SUM_REGISTER(Z6, Y6, X6, Y0, X0)
+	SUM_REGISTER(Z7, Y7, X7, Y0, X0)
 	VMOVSS X6, rest+52(FP)
 	VMOVSS X7, squares+56(FP)
 	VZEROUPPER

@@ -10,7 +10,7 @@ const MaxRows = 4
 
 // MaxVectors is the largest number of vectors that DotsHalf and DotsInt8
 // multiply rows by at once.
-const MaxVectors = 4
+const MaxVectors = 8
 
 // A Set is one implementation of the float arithmetic.
 type Set struct {

@@ -268,68 +268,86 @@ func TestSoftmax(t *testing.T) {
 	})
 }
 
+// dotShapes calls f with shapes that products come in: columns and rows on both
+// sides of where kernels cut them, and every number of vectors.
+func dotShapes(f func(rows, cols, count int)) {
+	for _, cols := range []int{16, 48, 128, 384, 1040, 2560} {
+		for _, rows := range []int{1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 16, 17, 29} {
+			for count := 1; count <= MaxVectors; count++ {
+				f(rows, cols, count)
+			}
+		}
+	}
+}
+
 func TestDotsHalf(t *testing.T) {
 	forEachSet(t, func(t *testing.T, s *Set) {
 		r := rand.New(rand.NewPCG(13, 14))
-		for _, n := range []int{16, 48, 128, 384, 2560} {
-			for rows := 1; rows <= 11; rows++ {
-				h := randomHalves(r, rows*n)
-				kinds := vectors(r, n)
-				for kind := range kinds {
-					for count := 1; count <= MaxVectors; count++ {
-						var x []float32
-						for v := range count {
-							x = append(x, kinds[(kind+v)%len(kinds)]...)
-						}
-						got, want := make([]float32, count*rows+1), make([]float32, count*rows+1)
-						got[count*rows], want[count*rows] = 5, 5
-						s.DotsHalf(got[:count*rows], h, x, n)
-						dotsHalfGeneric(want[:count*rows], h, x, n)
-						for i := range got {
-							if !sameBits(got[i], want[i]) {
-								t.Fatalf("%d × %d with %d vectors from kind %d: product %d is %x, want %x", rows, n, count, kind, i, got[i], want[i])
-							}
-						}
-					}
+		dotShapes(func(rows, cols, count int) {
+			h := randomHalves(r, rows*cols)
+			kinds := vectors(r, cols)
+			var x []float32
+			for v := range count {
+				x = append(x, kinds[(rows+v)%len(kinds)]...)
+			}
+			got, want := make([]float32, count*rows+1), make([]float32, count*rows+1)
+			got[count*rows], want[count*rows] = 5, 5
+			s.DotsHalf(got[:count*rows], h, x, cols)
+			dotsHalfGeneric(want[:count*rows], h, x, cols)
+			for i := range got {
+				if !sameBits(got[i], want[i]) {
+					t.Fatalf("%d × %d with %d vectors: product %d is %x, want %x", rows, cols, count, i, got[i], want[i])
 				}
 			}
-		}
+			for i, got := range got[:count*rows] {
+				row, vector := h[i%rows*cols:], x[i/rows*cols:]
+				exact, size := 0.0, 0.0
+				for k := range cols {
+					p := float64(halfToFloat(row[k])) * float64(vector[k])
+					exact, size = exact+p, size+math.Abs(p)
+				}
+				if math.Abs(float64(got)-exact) > 1e-5*size+1e-40 {
+					t.Fatalf("%d × %d with %d vectors: product %d is %v, in double precision %v", rows, cols, count, i, got, exact)
+				}
+			}
+		})
 	})
 }
 
 func TestDotsInt8(t *testing.T) {
 	forEachSet(t, func(t *testing.T, s *Set) {
 		r := rand.New(rand.NewPCG(15, 16))
-		for _, n := range []int{16, 48, 128, 384, 2560} {
-			for rows := 1; rows <= 11; rows++ {
-				count := 1 + rows%MaxVectors
-				w, x := make([]int8, rows*n), make([]int16, count*n)
-				for i := range w {
-					w[i] = int8(r.Uint32())
-				}
-				budget := (1<<31 - 1) / 128 / n
-				for i := range x {
-					x[i] = int16(max(-32768, min(32767, r.IntN(2*budget+1)-budget)))
-				}
-				got := make([]int32, count*rows+1)
-				got[count*rows] = 5
-				s.DotsInt8(got[:count*rows], w, x, n)
-				for v := range count {
-					for row := range rows {
-						var want int64
-						for i, w := range w[row*n : (row+1)*n] {
-							want += int64(w) * int64(x[v*n+i])
-						}
-						if got := got[v*rows+row]; int64(got) != want {
-							t.Fatalf("%d × %d with %d vectors: row %d, vector %d is %d, want %d", rows, n, count, row, v, got, want)
-						}
+		dotShapes(func(rows, cols, count int) {
+			w, x := make([]int8, rows*cols), make([]int16, count*cols)
+			for i := range w {
+				w[i] = int8(r.Uint32())
+			}
+			budget := min((1<<31-1)/128/cols, 32767)
+			for i := range x {
+				x[i] = int16(r.IntN(2*budget+1) - budget)
+			}
+			// The last row and the last vector have the largest product there is.
+			for i := range cols {
+				w[(rows-1)*cols+i], x[(count-1)*cols+i] = -128, int16(-budget)
+			}
+			got := make([]int32, count*rows+1)
+			got[count*rows] = 5
+			s.DotsInt8(got[:count*rows], w, x, cols)
+			for v := range count {
+				for row := range rows {
+					var want int64
+					for i, w := range w[row*cols : (row+1)*cols] {
+						want += int64(w) * int64(x[v*cols+i])
+					}
+					if got := got[v*rows+row]; int64(got) != want {
+						t.Fatalf("%d × %d with %d vectors: row %d, vector %d is %d, want %d", rows, cols, count, row, v, got, want)
 					}
 				}
-				if got[count*rows] != 5 {
-					t.Fatal("wrote past the end")
-				}
 			}
-		}
+			if got[count*rows] != 5 {
+				t.Fatal("wrote past the end")
+			}
+		})
 	})
 }
 
