@@ -61,11 +61,22 @@
 // A file may be hostile. Every count, length and offset is checked against the
 // bytes that are there before it is used, nothing is allocated that the file
 // merely claims, and whatever is wrong comes back as a [*FormatError] that
-// names the key or tensor and the place in the file. What cannot be checked is
-// the future: if another program truncates a file while it is mapped, reading
-// the lost part ends the program with a bus error (SIGBUS), as it does for every
-// program that maps files. Replace a model in use by renaming a new file over
-// it, never by writing into it.
+// names the key or tensor and the place in the file. Files of other kinds (a web
+// page, a Git LFS pointer, safetensors …) are called by their name.
+//
+// What cannot be checked once and for all is the future. Where another program
+// cuts a file that is mapped, reading the lost part is a fault (SIGBUS) that ends
+// the program; where it writes into it, what is read is neither the old nor the
+// new file. [File.Check] notices both, in less time than it takes to read a page,
+// and package bitnet asks it before each step. A cut within a step can still
+// meet with a reader, so replace a model in use by renaming a new file over it,
+// never by writing into it: then those who have the old one open keep it.
+//
+// # Several files
+//
+// A large model may have been split into files named "…-00001-of-00003.gguf" and
+// so on, which the keys "split.no" and "split.count" tell. [Open], given the
+// first, opens all of them as one File.
 //
 // # Writing
 //

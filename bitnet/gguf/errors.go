@@ -17,6 +17,9 @@ var (
 	// than the one asked for, or does not fit into it: a negative number where
 	// none may be, a text that is not valid UTF-8.
 	ErrType = errors.New("value has another type")
+
+	// ErrChanged is wrapped by what [File.Check] returns.
+	ErrChanged = errors.New("the file has changed since it was opened")
 )
 
 // A FormatError says what is wrong with a file, and where. It wraps

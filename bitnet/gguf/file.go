@@ -2,10 +2,11 @@ package gguf
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/gobitnet/gobitnet/internal/input"
 )
 
 // Magic is the four bytes that a GGUF file begins with.
@@ -18,31 +19,44 @@ const AlignmentKey = "general.alignment"
 // [AlignmentKey].
 const DefaultAlignment = 32
 
-// A File is the parsed header, metadata and tensor list of a GGUF file. It does
-// not change and may be used by any number of goroutines at once.
+// A File is the parsed header, metadata and tensor list of a GGUF file, or of a
+// model that lies in several. It does not change and may be used by any number
+// of goroutines at once.
 type File struct {
+	path      string // empty for a file in memory
 	data      []byte
+	dataStart int // where the tensors' data begins
 	version   uint32
 	alignment int
 	keys      []string
 	values    map[string]Value
-	tensors   []Tensor
+	tensors   []Tensor       // also those of parts
 	byName    map[string]int // index into tensors
+	parts     []*File        // the other files of a model in several
 
-	mu    sync.RWMutex // guards unmap, and so the life of a mapping
-	unmap func() error // nil if there is no mapping, or no more
+	mu      sync.RWMutex // guards mapping, and so its life
+	mapping *mapping     // nil if there is none, or no more
 }
 
 // Header returns a view of the bytes ahead of the tensors' data: header,
 // metadata and list of tensors. It serves [File.Release], once the metadata has
 // been read.
-func (f *File) Header() []byte {
-	end := len(f.data)
-	for _, t := range f.tensors {
-		end = min(end, int(t.Offset))
+func (f *File) Header() []byte { return f.data[:f.dataStart:f.dataStart] }
+
+// Paths returns the path that was opened, and behind it those of the other files
+// of a model that lies in several. It returns nothing for a File from [Parse].
+func (f *File) Paths() []string {
+	var paths []string
+	for _, part := range f.all() {
+		if part.path != "" {
+			paths = append(paths, part.path)
+		}
 	}
-	return f.data[:end:end]
+	return paths
 }
+
+// all returns the file and the other files of its model.
+func (f *File) all() []*File { return append([]*File{f}, f.parts...) }
 
 // A Tensor is one tensor of a file.
 type Tensor struct {
@@ -56,7 +70,7 @@ type Tensor struct {
 	Type TensorType
 
 	// Offset is where the tensor's bytes begin, counted from the start of the
-	// file. It is a multiple of the file's alignment.
+	// file that has them. It is a multiple of the file's alignment.
 	Offset int64
 
 	// Data is a read-only view of exactly the tensor's bytes. It is nil if the
@@ -75,59 +89,116 @@ func (t Tensor) Elements() int64 {
 // it reads the whole file. The caller closes the File when nothing uses its
 // views any more.
 //
+// Where it is the first file of a model in several, named "…-00001-of-00003.gguf"
+// and so on, the others are opened with it: the File has the metadata of the
+// first and the tensors of all.
+//
 // Errors of the file system are wrapped (errors.Is with fs.ErrNotExist and the
-// like); what is wrong with the contents is a [*FormatError].
+// like), and what is not a regular file is refused; what is wrong with the
+// contents is a [*FormatError].
 func Open(path string) (*File, error) {
-	file, err := os.Open(path)
+	f, err := openPart(path)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close() // the mapping stays
-	info, err := file.Stat()
-	if err != nil {
+	if err := f.openOtherParts(); err != nil {
+		f.Close()
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("open %s: not a regular file; a GGUF file must be stored in a file to be mapped", path)
+	return f, nil
+}
+
+// openPart opens one file.
+func openPart(path string) (*File, error) {
+	file, info, err := input.Open(path)
+	if err != nil {
+		return nil, err
 	}
 	size := int(info.Size())
 	if size < 0 || int64(size) != info.Size() {
+		file.Close()
 		return nil, fmt.Errorf("open %s: its %d bytes are more than a program of this processor can address; use a 64-bit one", path, info.Size())
 	}
 	if size == 0 { // which cannot be mapped
+		file.Close()
 		return nil, fmt.Errorf("open %s: %w", path, formatErrorf(field{what: "header"}, 0, "the file is empty"))
 	}
-	data, unmap, err := mapFile(file, size)
+	m, err := mapFile(file, size)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	f, err := Parse(data)
+	f, err := parse(m.data)
 	if err != nil {
-		if unmap != nil {
-			unmap()
-		}
+		m.unmap()
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	f.unmap = unmap
+	f.path, f.mapping = path, m
 	return f, nil
+}
+
+// Check reports whether a mapped file is still as it was opened: it returns an
+// error that wraps [ErrChanged] where the file has been cut, or written to. Whoever
+// reads tensors for a long time calls it now and then; it takes less than a
+// microsecond on a local disk. It returns nothing for a File from [Parse], after
+// Close, and on systems that let nobody cut a mapped file.
+//
+// What it cannot see is what happens between the call and the reading.
+func (f *File) Check() error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	for _, part := range f.parts {
+		if err := part.check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *File) check() error {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.mapping == nil {
+		return nil
+	}
+	if reason := f.mapping.changed(); reason != "" {
+		return fmt.Errorf("%s: %w: %s; open it again", f.path, ErrChanged, reason)
+	}
+	return nil
 }
 
 // Close gives the mapping back to the system. Every view into the file dies with
 // it: using one afterwards ends the program. Further calls do nothing. A File
 // from [Parse] need not be closed.
 func (f *File) Close() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.unmap == nil {
-		return nil
+	var first error
+	for _, part := range f.all() {
+		if err := part.close(); first == nil {
+			first = err
+		}
 	}
-	unmap := f.unmap
-	f.unmap = nil
-	return unmap()
+	return first
 }
 
-// Size returns the file's size in bytes.
-func (f *File) Size() int64 { return int64(len(f.data)) }
+func (f *File) close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.mapping == nil {
+		return nil
+	}
+	m := f.mapping
+	f.mapping = nil
+	return m.unmap()
+}
+
+// Size returns the file's size in bytes, that of all files for a model in several.
+func (f *File) Size() int64 {
+	size := int64(0)
+	for _, part := range f.all() {
+		size += int64(len(part.data))
+	}
+	return size
+}
 
 // Version returns the version of the format, 2 or 3.
 func (f *File) Version() uint32 { return f.version }

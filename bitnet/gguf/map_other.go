@@ -7,11 +7,19 @@ import (
 	"os"
 )
 
-// mapFile reads the file, for want of mappings.
-func mapFile(file *os.File, size int) (data []byte, unmap func() error, err error) {
-	data = make([]byte, size)
-	if _, err := io.ReadFull(file, data); err != nil {
-		return nil, nil, err
+// A mapping is what was read of a file.
+type mapping struct{ data []byte }
+
+// mapFile reads the file, for want of mappings, and closes it.
+func mapFile(file *os.File, size int) (*mapping, error) {
+	defer file.Close()
+	m := &mapping{make([]byte, size)}
+	if _, err := io.ReadFull(file, m.data); err != nil {
+		return nil, err
 	}
-	return data, nil, nil
+	return m, nil
 }
+
+func (m *mapping) unmap() error { return nil }
+
+func (m *mapping) changed() string { return "" }

@@ -5,14 +5,56 @@ package gguf
 import (
 	"fmt"
 	"os"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-func mapFile(file *os.File, size int) (data []byte, unmap func() error, err error) {
-	data, err = syscall.Mmap(int(file.Fd()), 0, size, syscall.PROT_READ, syscall.MAP_SHARED)
-	if err != nil {
-		return nil, nil, fmt.Errorf("map the file: %w", err)
+// A mapping is a file in memory. The file stays open to be asked what has become
+// of it.
+type mapping struct {
+	data     []byte
+	file     *os.File
+	fd       int
+	modified unix.Timespec
+}
+
+// mapFile maps a file, which belongs to the mapping from then on.
+func mapFile(file *os.File, size int) (*mapping, error) {
+	m := &mapping{file: file, fd: int(file.Fd())}
+	var err error
+	if m.data, err = unix.Mmap(m.fd, 0, size, unix.PROT_READ, unix.MAP_SHARED); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("map the file: %w", err)
 	}
-	preferLargePages(data)
-	return data, func() error { return syscall.Munmap(data) }, nil
+	var now unix.Stat_t
+	if err := unix.Fstat(m.fd, &now); err != nil {
+		m.unmap()
+		return nil, os.NewSyscallError("fstat", err)
+	}
+	m.modified = now.Mtim
+	preferLargePages(m.data)
+	return m, nil
+}
+
+func (m *mapping) unmap() error {
+	err := unix.Munmap(m.data)
+	if e := m.file.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// changed says what has become of the file, nothing where it is as it was.
+func (m *mapping) changed() string {
+	var now unix.Stat_t
+	if err := unix.Fstat(m.fd, &now); err != nil {
+		return fmt.Sprintf("its size cannot be asked for: %v", err)
+	}
+	switch {
+	case now.Size < int64(len(m.data)):
+		return fmt.Sprintf("%d of its %d bytes are left", now.Size, len(m.data))
+	case now.Mtim != m.modified:
+		return "it has been written to"
+	}
+	return ""
 }

@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/gobitnet/gobitnet/internal/input"
 )
 
 // What a file may have at most, beyond what its size allows. Real models stay
@@ -33,6 +35,22 @@ const (
 // must not change as long as the File, its values or its views are in use. What
 // is wrong with the contents is a [*FormatError].
 func Parse(data []byte) (*File, error) {
+	f, err := parse(data)
+	if err != nil {
+		return nil, err
+	}
+	part, err := f.part()
+	if err != nil {
+		return nil, err
+	}
+	if part.count > 1 {
+		return nil, f.partErrorf("is %d: the file is part %d of %d of a model; open it by its path, with the others beside it", part.count, part.number+1, part.count)
+	}
+	return f, nil
+}
+
+// parse is Parse for a file that may be one of several.
+func parse(data []byte) (*File, error) {
 	p := &parser{data: data}
 	f := &File{data: data, alignment: DefaultAlignment}
 	tensorCount, keyCount, err := p.header(f)
@@ -136,7 +154,8 @@ func (p *parser) header(f *File) (tensorCount, keyCount int, err error) {
 		return 0, 0, err
 	}
 	if string(magic) != Magic {
-		return 0, 0, formatErrorf(field{what: "magic"}, 0, "is %q where %q is needed; this is not a GGUF file", magic, Magic)
+		what := cmp.Or(input.Kind(p.data), "not a GGUF file")
+		return 0, 0, formatErrorf(field{what: "magic"}, 0, "is %q where %q is needed; this is %s", magic, Magic, what)
 	}
 	start := p.off
 	f.version, err = p.uint32(field{what: "version"})
@@ -234,8 +253,8 @@ func validAlignment(n uint64) bool {
 // value reads a value and locates its bytes. The elements of an array are
 // checked but not kept. Depth counts the arrays around the value.
 func (p *parser) value(typ ValueType, key string, depth int) (Value, error) {
-	v := Value{key: key, typ: typ}
 	start := p.off
+	v := Value{key: key, start: start, typ: typ}
 	var err error
 	switch {
 	case typ == String:
@@ -265,7 +284,7 @@ func (p *parser) array(key string, depth int) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	v := Value{key: key, typ: Array, elemType: ValueType(typ)}
+	v := Value{key: key, start: start, typ: Array, elemType: ValueType(typ)}
 	minBytes := fixedSize(v.elemType)
 	switch {
 	case v.elemType == String:
@@ -343,6 +362,7 @@ func (p *parser) tensors(f *File, tensorCount int) error {
 	}
 
 	dataStart := alignUp(int64(p.off), f.alignment)
+	f.dataStart = int(min(dataStart, int64(len(p.data))))
 	ends := make([]int64, tensorCount)
 	for i := range f.tensors {
 		t := &f.tensors[i]

@@ -58,6 +58,7 @@ func (t ValueType) String() string {
 // by several goroutines at once until the file is closed.
 type Value struct {
 	key      string
+	start    int // where it begins in the file
 	typ      ValueType
 	elemType ValueType // of an array
 	length   int       // elements of an array
