@@ -17,9 +17,19 @@ const (
 	keyMerges          = "tokenizer.ggml.merges"
 	keyBeginOfText     = "tokenizer.ggml.bos_token_id"
 	keyEndOfText       = "tokenizer.ggml.eos_token_id"
+	keyEndOfTurn       = "tokenizer.ggml.eot_token_id"
+	keyEndOfMessage    = "tokenizer.ggml.eom_token_id" // before the answer of a tool
 	keyAddsBeginOfText = "tokenizer.ggml.add_bos_token"
-	keyAddsSpace       = "tokenizer.ggml.add_space_prefix"
 )
+
+// ggufRefused are the keys that ask for something that is not implemented where
+// they are true.
+var ggufRefused = []struct{ key, asks string }{
+	{"tokenizer.ggml.add_space_prefix", "a space before every text"},
+	{"tokenizer.ggml.add_eos_token", "end-of-text behind every text"},
+	{"tokenizer.ggml.add_sep_token", "a separator behind every text"},
+	{"tokenizer.ggml.remove_extra_whitespaces", "one blank for several"},
+}
 
 // ggufKinds translates the numbers of tokenizer.ggml.token_type: from 1 on
 // normal, unknown, control, user-defined and unused. The sixth, byte, belongs
@@ -31,9 +41,11 @@ var ggufKinds = [...]kind{1: ordinary, 2: special, 3: special, 4: added, 5: unus
 //
 // It reads, all below "tokenizer.ggml.": model (must be gpt2), pre (if there
 // is one, must name Llama 3's splitter), tokens, token_type (without it all
-// tokens are normal but those that the next two name), bos_token_id,
-// eos_token_id, add_bos_token (true if it is missing and there is a
-// begin-of-text token, as Llama 3 has it) and merges.
+// tokens are normal but those that the next keys name), bos_token_id,
+// eos_token_id, eot_token_id and eom_token_id (which end a text, a turn, a
+// message), add_bos_token (true if it is missing and there is a begin-of-text
+// token, as Llama 3 has it) and merges. What else would change the tokens of a
+// text (add_space_prefix, add_eos_token …) must be false.
 //
 // Of tokens with the same text, the first is the one that Encode gives; all of
 // them decode. The error is a [VocabularyError].
@@ -52,13 +64,17 @@ func FromGGUF(f *gguf.File) (*Tokenizer, error) {
 	if t.beginOfText, err = ggufTokenID(f, keyBeginOfText, tokens.Len()); err != nil {
 		return nil, err
 	}
-	if t.endOfText, err = ggufTokenID(f, keyEndOfText, tokens.Len()); err != nil {
-		return nil, err
+	var ends [3]int
+	for i, key := range [...]string{keyEndOfText, keyEndOfTurn, keyEndOfMessage} {
+		if ends[i], err = ggufTokenID(f, key, tokens.Len()); err != nil {
+			return nil, err
+		}
 	}
+	t.endOfText = ends[0]
 	if t.addsBeginOfText, err = ggufAddsBeginOfText(f, t.beginOfText); err != nil {
 		return nil, err
 	}
-	kinds, err := ggufTokenKinds(f, tokens.Len(), t.beginOfText, t.endOfText)
+	kinds, err := ggufTokenKinds(f, tokens.Len(), append(ends[:], t.beginOfText))
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +88,7 @@ func FromGGUF(f *gguf.File) (*Tokenizer, error) {
 		}
 	}
 	t.found, t.foundPlain = search.build()
+	t.setEndTokens(ends[:]...)
 
 	merges, err := ggufStrings(f, keyMerges, maxMerges)
 	if err != nil {
@@ -104,13 +121,16 @@ func checkGGUFModel(f *gguf.File) error {
 			return unsupported(keySplitter, none, "is %.40q; only llama-bpe, the splitter of Llama 3, is implemented", splitter)
 		}
 	}
-	if _, ok := f.Value(keyAddsSpace); ok {
-		adds, err := f.Bool(keyAddsSpace)
-		if err != nil {
-			return keyError(keyAddsSpace, err)
+	for _, refused := range ggufRefused {
+		if _, ok := f.Value(refused.key); !ok {
+			continue
 		}
-		if adds {
-			return unsupported(keyAddsSpace, none, "asks for a space before every text, which is not implemented")
+		asked, err := f.Bool(refused.key)
+		if err != nil {
+			return keyError(refused.key, err)
+		}
+		if asked {
+			return unsupported(refused.key, none, "asks for %s, which is not implemented", refused.asks)
 		}
 	}
 	return nil
@@ -168,10 +188,12 @@ func ggufAddsBeginOfText(f *gguf.File, beginOfText int) (bool, error) {
 	return adds, nil
 }
 
-func ggufTokenKinds(f *gguf.File, tokens, beginOfText, endOfText int) ([]kind, error) {
+// ggufTokenKinds returns the kind of each token. Named are those that other keys
+// name.
+func ggufTokenKinds(f *gguf.File, tokens int, named []int) ([]kind, error) {
 	kinds := make([]kind, tokens)
 	if _, ok := f.Value(keyTokenTypes); !ok {
-		for _, id := range []int{beginOfText, endOfText} {
+		for _, id := range named {
 			if id != none {
 				kinds[id] = special
 			}

@@ -140,7 +140,13 @@ func TestVocabularyErrors(t *testing.T) {
 		{"model no text", with(newFile(), "model", uint32(1)), keyModel, -1, false},
 		{"GPT-2's splitter", with(newFile(), "pre", "gpt-2"), keySplitter, -1, true},
 		{"splitter no text", with(newFile(), "pre", true), keySplitter, -1, false},
-		{"space prefix", with(newFile(), "add_space_prefix", true), keyAddsSpace, -1, true},
+		{"space prefix", with(newFile(), "add_space_prefix", true), "tokenizer.ggml.add_space_prefix", -1, true},
+		{"space prefix no bool", with(newFile(), "add_space_prefix", uint8(0)), "tokenizer.ggml.add_space_prefix", -1, false},
+		{"end of text added", with(newFile(), "add_eos_token", true), "tokenizer.ggml.add_eos_token", -1, true},
+		{"separator added", with(newFile(), "add_sep_token", true), "tokenizer.ggml.add_sep_token", -1, true},
+		{"blanks removed", with(newFile(), "remove_extra_whitespaces", true), "tokenizer.ggml.remove_extra_whitespaces", -1, true},
+		{"end of turn beyond", with(newFile("x"), "eot_token_id", uint32(257)), keyEndOfTurn, -1, false},
+		{"end of message no number", with(newFile("x"), "eom_token_id", "x"), keyEndOfMessage, -1, false},
 		{"no tokens", with(newFile(), "tokens", nil), keyTokens, -1, false},
 		{"empty tokens", &vocabularyFile{types: []int32{}}, keyTokens, -1, false},
 		{"tokens no texts", with(newFile(), "tokens", []uint32{1}), keyTokens, -1, false},
@@ -281,6 +287,47 @@ func TestTextEnds(t *testing.T) {
 		if !test.ok && !errors.Is(err, ErrVocabulary) {
 			t.Errorf("%s: Encode = %v, %v", test.name, ids, err)
 		}
+	}
+}
+
+func TestEndTokens(t *testing.T) {
+	const ordinary, special, userDefined, unused = 1, 3, 4, 5
+	for _, test := range []struct {
+		name   string
+		tokens []string
+		types  []int32
+		others map[string]any
+		want   []int
+	}{
+		{"none", []string{"<s>"}, []int32{special}, nil, nil},
+		{"by id", []string{"a", "b", "c"}, []int32{special, special, special}, map[string]any{"eos_token_id": uint32(258), "eot_token_id": uint32(256), "eom_token_id": uint32(257)}, []int{258, 256, 257}},
+		{"one id for all", []string{"a"}, []int32{special}, map[string]any{"eos_token_id": uint32(256), "eot_token_id": uint32(256), "eom_token_id": uint32(256)}, []int{256}},
+		{"by name", []string{"<|im_start|>", "<|im_end|>", "<|endoftext|>"}, []int32{special, special, special}, nil, []int{258, 257}},
+		{"by id and name", []string{"<|endoftext|>", "<|im_end|>"}, []int32{special, special}, map[string]any{"eos_token_id": uint32(257)}, []int{257, 256}},
+		{"Llama 3", []string{"<|end_of_text|>", "<|eom_id|>", "<|eot_id|>"}, []int32{special, special, special}, map[string]any{"eos_token_id": uint32(256)}, []int{256, 258, 257}},
+		{"Gemma", []string{"<end_of_turn>"}, []int32{special}, nil, []int{256}},
+		{"others", []string{"<|end_of_turn|>", "<|end|>"}, []int32{special, special}, nil, []int{256, 257}},
+		{"user-defined", []string{"<|im_end|>"}, []int32{userDefined}, nil, []int{256}},
+		{"a piece of text", []string{"<|im_end|>"}, []int32{ordinary}, nil, nil},
+		{"unused", []string{"<|im_end|>"}, []int32{unused}, nil, nil},
+		{"false is nothing", []string{"<s>"}, []int32{special}, map[string]any{"add_eos_token": false, "remove_extra_whitespaces": false}, nil},
+	} {
+		file := newFile(test.tokens...)
+		for i, number := range test.types {
+			file.withType(i, number)
+		}
+		for key, value := range test.others {
+			file.others[key] = value
+		}
+		if got := file.mustOpen(t).EndTokens(); !slices.Equal(got, test.want) {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+	// Without types, those that keys name are special.
+	file := newFile("a", "b")
+	file.types, file.others["eot_token_id"] = nil, uint32(257)
+	if tokenizer := file.mustOpen(t); !tokenizer.IsSpecial(257) || tokenizer.IsSpecial(256) {
+		t.Error("the end of a turn is not special, or another token is")
 	}
 }
 

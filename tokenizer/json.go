@@ -106,6 +106,7 @@ func fromJSON(data []byte) (*Tokenizer, error) {
 	if err := file.setTextEnds(t); err != nil {
 		return nil, err
 	}
+	t.setEndTokens(t.endOfText)
 	return t, nil
 }
 

@@ -118,6 +118,17 @@ func TestJSONEscapes(t *testing.T) {
 	}
 }
 
+// TestJSONByteOrderMark opens a file as programs under Windows save it.
+func TestJSONByteOrderMark(t *testing.T) {
+	data := marshal(t, smallJSON())
+	if _, err := openBytes(t, append([]byte("\ufeff\r\n"), data...)); err != nil {
+		t.Error(err)
+	}
+	if _, err := openBytes(t, append([]byte("\ufeff\ufeff"), data...)); !errors.Is(err, ErrVocabulary) {
+		t.Errorf("two marks: %v", err)
+	}
+}
+
 func TestJSONTextEnds(t *testing.T) {
 	steps := func(f object) []any { return f["post_processor"].(object)["processors"].([]any) }
 	for _, test := range []struct {
@@ -155,8 +166,8 @@ func TestJSONTextEnds(t *testing.T) {
 		if id != test.begin || tokenizer.AddsBeginOfText() != test.adds {
 			t.Errorf("%s: begin-of-text is %d, added: %t", test.name, id, tokenizer.AddsBeginOfText())
 		}
-		if id, ok := tokenizer.EndOfText(); id != 259 || !ok {
-			t.Errorf("%s: EndOfText() = %d, %t", test.name, id, ok)
+		if id, ok := tokenizer.EndOfText(); id != 259 || !ok || !slices.Equal(tokenizer.EndTokens(), []int{259}) {
+			t.Errorf("%s: EndOfText() = %d, %t, EndTokens() = %v", test.name, id, ok, tokenizer.EndTokens())
 		}
 	}
 }

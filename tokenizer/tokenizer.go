@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"slices"
 	"strings"
 
 	"github.com/gobitnet/gobitnet/bitnet/gguf"
+	"github.com/gobitnet/gobitnet/internal/input"
 )
 
 // Tokenizer turns text into the token ids of one vocabulary, and back. It
@@ -25,6 +26,7 @@ type Tokenizer struct {
 
 	beginOfText, endOfText int // -1 for none
 	addsBeginOfText        bool
+	endTokens              []int
 }
 
 // none stands for a token that the vocabulary does not have.
@@ -38,19 +40,16 @@ const maxJSONBytes = 256 << 20
 // looked at, or a Hugging Face tokenizer.json. Which one it is, is told by the
 // contents.
 //
-// Errors of the file system and of GGUF parsing ([gguf.ErrFormat]) come as
-// they are, with the path; all others are a [VocabularyError].
+// A byte-order mark before a tokenizer.json is passed over. Errors of the file
+// system and of GGUF parsing ([gguf.ErrFormat]) come as they are, with the path,
+// and what is not a regular file is refused; all others are a [VocabularyError].
 func Open(path string) (*Tokenizer, error) {
-	file, err := os.Open(path)
+	file, info, err := input.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	start := make([]byte, 256)
+	start := make([]byte, input.KindBytes)
 	n, err := io.ReadFull(file, start)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		return nil, err
@@ -66,11 +65,15 @@ func Open(path string) (*Tokenizer, error) {
 		defer f.Close()
 		t, err := FromGGUF(f)
 		return t, withPath(path, err)
-	case bytes.HasPrefix(bytes.TrimLeft(start, " \t\r\n"), []byte("{")):
+	case bytes.HasPrefix(bytes.TrimLeft(input.TrimMark(start), " \t\r\n"), []byte("{")):
 		t, err := readJSON(io.MultiReader(bytes.NewReader(start), file), info.Size())
 		return t, withPath(path, err)
 	}
-	return nil, withPath(path, unsupported("file", none, "is neither a GGUF nor a tokenizer.json; give one of these"))
+	const wanted = "neither a GGUF nor a tokenizer.json"
+	if kind := input.Kind(start); kind != "" {
+		return nil, withPath(path, unsupported("file", none, "is %s, but this is %s", wanted, kind))
+	}
+	return nil, withPath(path, unsupported("file", none, "is %s; give one of these", wanted))
 }
 
 func withPath(path string, err error) error {
@@ -90,7 +93,7 @@ func readJSON(r io.Reader, size int64) (*Tokenizer, error) {
 	if data.Len() > maxJSONBytes {
 		return nil, unsupported("file", none, "has more than %d bytes, too many for a tokenizer.json", maxJSONBytes)
 	}
-	return fromJSON(data.Bytes())
+	return fromJSON(input.TrimMark(data.Bytes()))
 }
 
 // Decode returns the text of tokens, special ones as they are written. An id
@@ -163,6 +166,41 @@ func (t *Tokenizer) BeginOfText() (id int, ok bool) {
 func (t *Tokenizer) EndOfText() (id int, ok bool) {
 	return max(t.endOfText, 0), t.endOfText != none
 }
+
+// endNames are the texts of special tokens by which models end a text or a turn.
+// Files as a rule name one of them and leave the others to whoever knows: the
+// published BitNet b1.58 2B4T names <|end_of_text|> and ends its turns by
+// <|eot_id|>, Qwen's name <|im_end|> and end texts by <|endoftext|>.
+var endNames = []string{
+	"<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", // Llama 3, BitNet
+	"<|endoftext|>", "<|im_end|>", // Falcon, Qwen
+	"<|end_of_turn|>", "<end_of_turn>", "<|end|>", // OpenChat, Gemma, Phi
+}
+
+// setEndTokens keeps the end tokens that a file names, none for those that it
+// does not, and those that are known by their text.
+func (t *Tokenizer) setEndTokens(named ...int) {
+	add := func(id int) {
+		if id != none && !slices.Contains(t.endTokens, id) {
+			t.endTokens = append(t.endTokens, id)
+		}
+	}
+	for _, id := range named {
+		add(id)
+	}
+	for _, name := range endNames {
+		// An ordinary token of this text would be a piece of one.
+		if id, ok := t.TokenID(name); ok && t.vocabulary.kinds[id] != ordinary {
+			add(id)
+		}
+	}
+}
+
+// EndTokens returns the tokens by which a model says that its text or its turn is
+// at an end: those that the vocabulary names, end-of-text first, and special ones
+// with the names that models use, such as <|eot_id|> and <|im_end|>. The slice is
+// the caller's.
+func (t *Tokenizer) EndTokens() []int { return slices.Clone(t.endTokens) }
 
 // AddsBeginOfText reports whether the model wants begin-of-text before every
 // sequence. Encode adds it only when it is told to, with [AddBeginOfText].

@@ -260,6 +260,19 @@ func TestOpenErrors(t *testing.T) {
 			t.Errorf("Open of a file with %q: %v", contents, err)
 		}
 	}
+	for contents, want := range map[string]string{
+		"version https://git-lfs.github.com/spec/v1\noid sha256:42\n": "Git LFS pointer",
+		"<!DOCTYPE html>": "web page",
+		"PK\x03\x04":      "zip",
+		"":                "give one of these",
+	} {
+		if _, err := openBytes(t, []byte(contents)); !errors.Is(err, ErrVocabulary) || !strings.Contains(err.Error(), want) {
+			t.Errorf("Open of a file with %q: %v, want %q in it", contents, err, want)
+		}
+	}
+	if _, err := Open(t.TempDir()); err == nil || !strings.Contains(err.Error(), "regular file") {
+		t.Errorf("Open of a folder: %v", err)
+	}
 	for _, length := range []int{4, 20, 100, len(llama3GGUF()) / 2, len(llama3GGUF()) - 100} {
 		_, err := openBytes(t, llama3GGUF()[:length])
 		if !errors.Is(err, gguf.ErrFormat) {
