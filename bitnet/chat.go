@@ -90,6 +90,7 @@ func (c *Chat) close() {
 		return
 	}
 	switch last := len(s.tokens) - 1; {
+	case last >= 0 && s.tokens[last] == c.end: // also where a stop string is its text
 	case s.result.Reason == StopEndToken:
 		// Another end token serves as well, but is not what follows a turn. It
 		// has not been evaluated yet.

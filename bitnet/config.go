@@ -1,8 +1,8 @@
 package bitnet
 
 import (
-	"errors"
 	"fmt"
+	"math"
 
 	"github.com/gobitnet/gobitnet/bitnet/gguf"
 	"github.com/gobitnet/gobitnet/bitnet/internal/kernel"
@@ -13,7 +13,7 @@ import (
 type Config struct {
 	Architecture      string  // "bitnet-b1.58", in older files "bitnet-25"
 	Name              string  // what the file calls itself; may be empty
-	VocabularySize    int     // token ids are below this
+	VocabularySize    int     // token ids are below this; the embedding may have more rows, which stand for nothing
 	ContextLength     int     // tokens that a session can hold at most
 	EmbeddingLength   int     // width of a token's vector
 	Blocks            int     // transformer blocks
@@ -43,6 +43,9 @@ func readConfig(f *gguf.File) (Config, error) {
 	}
 	if architecture != "bitnet-b1.58" && architecture != "bitnet-25" {
 		return c, &ModelError{Part: "key general.architecture", Reason: fmt.Sprintf("%q is not supported: it must be bitnet-b1.58 or bitnet-25", architecture)}
+	}
+	if err := checkSettings(f, architecture); err != nil {
+		return c, err
 	}
 	c.Architecture = architecture
 	c.Name, _ = f.Text("general.name") // for display only
@@ -107,6 +110,17 @@ func readConfig(f *gguf.File) (Config, error) {
 		return bad("rope.dimension_count", "a head size of %d is no multiple of %d", c.HeadSize, kernel.Lanes)
 	}
 
+	for _, name := range []string{"attention.key_length", "attention.value_length"} {
+		if _, ok := f.Value(architecture + "." + name); !ok {
+			continue
+		}
+		if n := integer(name, maxWidth); err != nil {
+			return c, err
+		} else if n != c.HeadSize {
+			return bad(name, "%d is not the size of a head, %d: other sizes are not supported", n, c.HeadSize)
+		}
+	}
+
 	embedding, ok := f.Tensor("token_embd.weight")
 	if !ok {
 		return c, &ModelError{Part: "tensor token_embd.weight", Reason: "is missing"}
@@ -114,11 +128,26 @@ func readConfig(f *gguf.File) (Config, error) {
 	if len(embedding.Dims) != 2 {
 		return c, &ModelError{Part: "tensor token_embd.weight", Reason: fmt.Sprintf("has %d dimensions, not 2", len(embedding.Dims))}
 	}
-	c.VocabularySize = embedding.Dims[1]
-	if _, err := f.Uint(architecture + ".vocab_size"); !errors.Is(err, gguf.ErrMissing) {
-		if n := integer("vocab_size", 1<<31-1); err != nil || n != c.VocabularySize {
-			return bad("vocab_size", "it disagrees with tensor token_embd.weight, which has %d tokens", c.VocabularySize)
+	rows := embedding.Dims[1]
+	c.VocabularySize = rows
+	if _, ok := f.Value(architecture + ".vocab_size"); ok {
+		if c.VocabularySize = integer("vocab_size", math.MaxInt32); err != nil {
+			return c, err
+		} else if c.VocabularySize > rows {
+			return bad("vocab_size", "it disagrees with tensor token_embd.weight, which has %d tokens", rows)
 		}
+	}
+	// Where the file has a vocabulary, that says it: embeddings are often padded
+	// to a round number of rows, and vocab_size may count them or not.
+	if tokens, err := f.Array("tokenizer.ggml.tokens", gguf.String); err == nil {
+		n := tokens.Len()
+		if n > rows {
+			return c, &ModelError{Part: "vocabulary", Reason: fmt.Sprintf("has %d tokens where tensor token_embd.weight has %d", n, rows)}
+		}
+		if c.VocabularySize != n && c.VocabularySize != rows {
+			return bad("vocab_size", "is %d where the vocabulary has %d tokens and tensor token_embd.weight %d", c.VocabularySize, n, rows)
+		}
+		c.VocabularySize = n
 	}
 	_, untied := f.Tensor("output.weight")
 	c.TiedHead = !untied

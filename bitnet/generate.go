@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -21,8 +22,11 @@ type GenerateOptions struct {
 	// MaxTokens ends generation after so many tokens; 0 sets no limit.
 	MaxTokens int
 	// Stop ends generation where one of these strings appears in the text, also
-	// one that spans tokens.
+	// one that spans tokens, or where a special token with this text is chosen.
 	Stop []string
+	// EndTokens end generation as the model's own do, which the tokenizer's
+	// EndTokens are.
+	EndTokens []int
 
 	// Temperature flattens (above 1) or sharpens (below 1) the distribution
 	// that tokens are drawn from; 0 always takes the likeliest token, and then
@@ -45,7 +49,7 @@ type GenerateOptions struct {
 	Seed uint64
 }
 
-func (o *GenerateOptions) check() error {
+func (o *GenerateOptions) check(vocabulary int) error {
 	between := func(option string, v, low, high float64) error {
 		if !(v >= low && v <= high) {
 			return &OptionError{Option: option, Reason: fmt.Sprintf("%v is not between %v and %v", v, low, high)}
@@ -57,6 +61,11 @@ func (o *GenerateOptions) check() error {
 	}
 	if o.TopK < 0 {
 		return &OptionError{Option: "TopK", Reason: fmt.Sprintf("%d is negative", o.TopK)}
+	}
+	for i, id := range o.EndTokens {
+		if id < 0 || id >= vocabulary {
+			return &OptionError{Option: "EndTokens", Err: &TokenError{ID: id, Index: i, Vocabulary: vocabulary}}
+		}
 	}
 	for _, stop := range o.Stop {
 		if stop == "" {
@@ -98,7 +107,8 @@ type Result struct {
 	// and without special tokens. Bytes that are no UTF-8 are replaced by
 	// U+FFFD.
 	Text string
-	// Tokens are the ids that were generated, without an end token.
+	// Tokens are the ids that were generated, without an end token, or a
+	// special one that ended the text because Stop has it.
 	Tokens []int
 	// Reason says why generation ended.
 	Reason StopReason
@@ -155,8 +165,8 @@ func (s *Session) logProb(logits []float32, id int) float64 {
 }
 
 // Generate evaluates prompt after the session's tokens and generates text. An
-// empty session gets the begin-of-text token first, where the vocabulary has
-// one. An empty prompt continues from where the session stands. Special tokens
+// empty session gets the begin-of-text token first, where the vocabulary asks
+// for one. An empty prompt continues from where the session stands. Special tokens
 // in the prompt are recognised; what a person wrote is better given to a [Chat],
 // or encoded with [tokenizer.PlainText] and appended.
 //
@@ -220,11 +230,11 @@ func (s *Session) encodePrompt(prompt string) ([]int, error) {
 	return s.withBeginOfText(ids), nil
 }
 
-// withBeginOfText puts the begin-of-text token first where the session is empty
-// and it is not there yet.
+// withBeginOfText puts the begin-of-text token first where the model wants one,
+// the session is empty and it is not there yet.
 func (s *Session) withBeginOfText(ids []int) []int {
 	begin, ok := s.model.tokenizer.BeginOfText()
-	if !ok || len(s.tokens) > 0 || len(ids) > 0 && ids[0] == begin {
+	if !ok || !s.model.tokenizer.AddsBeginOfText() || len(s.tokens) > 0 || len(ids) > 0 && ids[0] == begin {
 		return ids
 	}
 	return append([]int{begin}, ids...)
@@ -232,7 +242,7 @@ func (s *Session) withBeginOfText(ids []int) []int {
 
 func (s *Session) generate(ctx context.Context, prompt []int, o *GenerateOptions, yield func(Token) bool) (*Result, error) {
 	s.result = nil
-	if err := o.check(); err != nil {
+	if err := o.check(s.model.config.VocabularySize); err != nil {
 		return nil, err
 	}
 	start := time.Now()
@@ -347,16 +357,19 @@ func (g *generation) take(id int) {
 	t := Token{ID: id, session: s, after: len(s.tokens), serial: s.last.serial}
 	r.CompletionTokens++
 	s.tokens = append(s.tokens, id)
-	if s.model.ends(id) {
+	g.piece = s.model.tokenizer.AppendToken(g.piece[:0], id)
+	special := s.model.tokenizer.IsSpecial(id)
+	switch {
+	case special && slices.Contains(g.o.Stop, string(g.piece)):
+		r.Reason = StopString
+		return
+	case slices.Contains(s.model.endTokens, id) || slices.Contains(g.o.EndTokens, id):
 		r.Reason = StopEndToken
 		return
 	}
 	r.Tokens = append(r.Tokens, id)
-	if !s.model.tokenizer.IsSpecial(id) {
-		g.piece = s.model.tokenizer.AppendToken(g.piece[:0], id)
-		if g.text.add(g.piece) {
-			r.Reason = StopString
-		}
+	if !special && g.text.add(g.piece) {
+		r.Reason = StopString
 	}
 	if r.Reason == "" && g.o.MaxTokens > 0 && r.CompletionTokens >= g.o.MaxTokens {
 		r.Reason = StopMaxTokens
@@ -366,16 +379,6 @@ func (g *generation) take(id int) {
 	if !g.yield(t) && r.Reason == "" {
 		r.Reason = StopBreak
 	}
-}
-
-// ends reports whether a token ends a text or a turn.
-func (m *Model) ends(id int) bool {
-	for _, end := range m.endTokens {
-		if id == end {
-			return true
-		}
-	}
-	return false
 }
 
 // screenedTopK bounds the TopK for which the few logits that matter are looked

@@ -180,16 +180,9 @@ func newModel(f *gguf.File, opts []Option, mapped bool) (*Model, error) {
 	}
 	m.tokenizer = read.t
 	if n := m.tokenizer.VocabularySize(); n != m.config.VocabularySize {
-		return nil, &ModelError{Part: "vocabulary", Reason: fmt.Sprintf("has %d tokens where tensor token_embd.weight has %d", n, m.config.VocabularySize)}
+		return nil, &ModelError{Part: "vocabulary", Reason: fmt.Sprintf("has %d tokens where the model has %d", n, m.config.VocabularySize)}
 	}
-	if id, ok := m.tokenizer.EndOfText(); ok {
-		m.endTokens = append(m.endTokens, id)
-	}
-	// The published file names only <|end_of_text|>, but the model was trained
-	// to end its turns with this.
-	if id, ok := m.tokenizer.TokenID(endOfTurn); ok {
-		m.endTokens = append(m.endTokens, id)
-	}
+	m.endTokens = m.tokenizer.EndTokens()
 	m.rope = engine.NewRoPE(m.config.HeadSize, m.config.RoPEBase)
 	m.engine = engine.New(o.threads, kernels)
 	m.head = engine.NewHead(m.weights.head, m.config.EmbeddingLength, m.giveBackHead)

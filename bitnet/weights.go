@@ -11,7 +11,9 @@ import (
 )
 
 // weights are the tensors of a model, under their names in the file. Matrices
-// and the float16 tables lie in the mapped file; norms are copies.
+// and the float16 tables lie in the mapped file; norms are copies. The tables end
+// with the vocabulary: rows behind it stand for no token, and nothing computes
+// their logits.
 type weights struct {
 	embedding  []uint16 // token_embd.weight [vocabulary][width]
 	head       []uint16 // output.weight, or the embedding
@@ -26,7 +28,7 @@ type block struct {
 }
 
 func readWeights(f *gguf.File, c Config) (*weights, error) {
-	r := tensorReader{file: f}
+	r := tensorReader{file: f, used: make(map[string]bool)}
 	width, inner, kv := c.EmbeddingLength, c.FeedForwardLength, c.KVHeads*c.HeadSize
 	w := &weights{
 		embedding:  r.half("token_embd.weight", width, c.VocabularySize),
@@ -54,13 +56,33 @@ func readWeights(f *gguf.File, c Config) (*weights, error) {
 			down:        r.ternary(name+"ffn_down.weight", inner, width),
 		})
 	}
+	r.refuseOthers(c)
 	return w, r.err
 }
 
 // tensorReader keeps the first error, so that reading many tensors reads well.
 type tensorReader struct {
 	file *gguf.File
+	used map[string]bool
 	err  error
+}
+
+// refuseOthers refuses a file with tensors that nothing here reads: biases, the
+// frequencies of RoPE scaling, adapters, further blocks. Without them the model
+// would be another one.
+func (r *tensorReader) refuseOthers(c Config) {
+	for _, t := range r.file.Tensors() {
+		if r.used[t.Name] {
+			continue
+		}
+		var block int
+		if n, _ := fmt.Sscanf(t.Name, "blk.%d.", &block); n == 1 && block >= c.Blocks {
+			r.fail(t.Name, "belongs to block %d, but key %s.block_count says that there are %d, numbered from 0", block, c.Architecture, c.Blocks)
+			return
+		}
+		r.fail(t.Name, "asks for a computation that is not supported: no part of %s has this name", c.Architecture)
+		return
+	}
 }
 
 func (r *tensorReader) fail(name, format string, args ...any) {
@@ -71,6 +93,7 @@ func (r *tensorReader) fail(name, format string, args ...any) {
 
 // tensor returns the bytes of a tensor of exactly this type and shape.
 func (r *tensorReader) tensor(name string, kind gguf.TensorType, dims ...int) []byte {
+	r.used[name] = true
 	if r.err != nil {
 		return nil
 	}
@@ -110,11 +133,17 @@ func (r *tensorReader) vector(name string, n int) []float32 {
 	return x
 }
 
+// half returns the first rows of a float16 table, which may have more.
 func (r *tensorReader) half(name string, columns, rows int) []uint16 {
-	data := r.tensor(name, gguf.F16, columns, rows)
+	all := rows
+	if t, ok := r.file.Tensor(name); ok && len(t.Dims) == 2 {
+		all = max(all, t.Dims[1])
+	}
+	data := r.tensor(name, gguf.F16, columns, all)
 	if len(data) == 0 {
 		return nil
 	}
+	data = data[:2*columns*rows]
 	littleEndian := binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 	if littleEndian && uintptr(unsafe.Pointer(&data[0]))%2 == 0 {
 		return unsafe.Slice((*uint16)(unsafe.Pointer(&data[0])), len(data)/2)
