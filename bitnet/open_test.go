@@ -1,8 +1,10 @@
 package bitnet
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -67,9 +69,10 @@ func TestOptions(t *testing.T) {
 }
 
 // rewrite copies a model with changes: set maps keys to other values (nil
-// leaves a key out), and tensor may change a tensor's name, dimensions, type and
-// bytes, or leave it out by an empty name.
-func rewrite(t testing.TB, model string, set map[string]any, tensor func(x *gguf.Tensor)) string {
+// leaves a key out) and adds those that are new, and tensor may change a tensor's
+// name, dimensions, type and bytes, or leave it out by an empty name. Tensors of
+// the names in more, of 32 ones each, are added.
+func rewrite(t testing.TB, model string, set map[string]any, tensor func(x *gguf.Tensor), more ...string) string {
 	t.Helper()
 	f, err := gguf.Open(model)
 	if err != nil {
@@ -96,6 +99,17 @@ func rewrite(t testing.TB, model string, set map[string]any, tensor func(x *gguf
 		if value != nil {
 			check(w.Set(key, value))
 		}
+	}
+	for key, value := range set {
+		if _, ok := f.Value(key); !ok && value != nil {
+			check(w.Set(key, value))
+		}
+	}
+	for _, name := range more {
+		check(w.AddTensor(name, []int{32}, gguf.F32, func(w io.Writer) error {
+			_, err := w.Write(bytes.Repeat([]byte{0, 0, 0x80, 0x3f}, 32))
+			return err
+		}))
 	}
 	for _, x := range f.Tensors() {
 		if tensor != nil {
@@ -195,6 +209,220 @@ func TestUnusableModels(t *testing.T) {
 	}
 	if _, err := Open(filepath.Join("..", "go.mod")); !errors.Is(err, gguf.ErrFormat) {
 		t.Errorf("a file that is no GGUF: %v", err)
+	}
+}
+
+// TestAsksForMore opens models that ask for more than is computed here, and ones
+// that say that they do not.
+func TestAsksForMore(t *testing.T) {
+	path, _, _ := reference(t, "micro-untied", "exact.f32")
+	const arch = "bitnet-b1.58."
+	for _, c := range []struct {
+		key   string
+		value any
+		ok    bool
+	}{
+		{"general.type", "model", true},
+		{"general.type", "adapter", false},
+		{"general.type", "mmproj", false},
+		{"adapter.type", "lora", false},
+		{"adapter.lora.alpha", float32(16), false},
+		{"prism.hadamard.version", uint32(1), false},
+		{"general.quantized_by", "somebody", true},
+		{arch + "tensor_data_layout", "reference", true},
+		{arch + "tensor_data_layout", "Meta AI original pth", false},
+		{arch + "rope.scaling.type", "none", true},
+		{arch + "rope.scaling.type", "linear", true},
+		{arch + "rope.scaling.type", "yarn", false},
+		{arch + "rope.scaling.type", "longrope", false},
+		{arch + "rope.scaling.type", uint32(0), false},
+		{arch + "rope.scaling.factor", float32(1), true},
+		{arch + "rope.scaling.factor", float32(4), false},
+		{arch + "rope.scaling.factor", float32(math.NaN()), false},
+		{arch + "rope.scaling.factor", "4", false},
+		{arch + "rope.scaling.attn_factor", float32(1.2), false},
+		{arch + "rope.scaling.original_context_length", uint32(4096), true},
+		{arch + "rope.scaling.finetuned", true, true},
+		{arch + "rope.scaling.yarn_beta_fast", float32(32), true},
+		{arch + "rope.scale_linear", float32(2), false},
+		{arch + "rope.dimension_sections", []int32{0, 0, 0, 0}, true},
+		{arch + "rope.dimension_sections", []int32{0, 16, 0, 0}, false},
+		{arch + "rope.freq_base_swa", float32(1e4), false},
+		{arch + "attention.key_length", uint32(64), true},
+		{arch + "attention.key_length", uint32(32), false},
+		{arch + "attention.value_length", uint32(32), false},
+		{arch + "attention.causal", true, true},
+		{arch + "attention.causal", false, false},
+		{arch + "attention.sliding_window", uint32(0), true},
+		{arch + "attention.sliding_window", uint32(512), false},
+		{arch + "attention.sliding_window_pattern", []bool{false, false}, true},
+		{arch + "attention.sliding_window_pattern", []bool{false, true}, false},
+		{arch + "attention.max_alibi_bias", float32(8), false},
+		{arch + "attention.clamp_kqv", float32(8), false},
+		{arch + "attention.scale", float64(0.5), false},
+		{arch + "attention.q_lora_rank", uint32(64), false},
+		{arch + "attention.what_comes_next", uint32(1), false},
+		{arch + "expert_count", uint32(0), true},
+		{arch + "expert_count", uint32(8), false},
+		{arch + "expert_used_count", uint64(2), false},
+		{arch + "attn_logit_softcapping", float32(50), false},
+		{arch + "final_logit_softcapping", float32(30), false},
+		{arch + "final_logit_softcapping", float32(0), true},
+		{arch + "logit_scale", float32(1), true},
+		{arch + "logit_scale", float32(0.25), false},
+		{arch + "residual_scale", float32(0.25), false},
+		{arch + "embedding_scale", float32(12), false},
+		{arch + "use_parallel_residual", true, false},
+		{arch + "hidden_act", "relu2", true},
+		{arch + "hidden_act", "silu", false},
+		{arch + "ssm.state_size", uint32(16), false},
+		{arch + "nextn_predict_layers", uint32(1), false},
+		{arch + "pooling_type", uint32(3), false},
+		{"llama.rope.scaling.factor", float32(4), true}, // of another architecture
+	} {
+		m, err := Open(rewrite(t, path, map[string]any{c.key: c.value}, nil))
+		if err == nil {
+			m.Close()
+		}
+		if c.ok && err != nil || !c.ok && (!errors.Is(err, ErrModel) || !strings.Contains(err.Error(), c.key)) {
+			t.Errorf("%s = %v: %v", c.key, c.value, err)
+		}
+	}
+
+	for _, name := range []string{
+		"rope_freqs.weight", "output.bias", "output_norm.bias", "position_embd.weight",
+		"blk.0.attn_q.bias", "blk.1.ffn_up.scale", "blk.0.attn_q_norm.weight", "blk.0.attn_q_norm_in.weight",
+		"blk.0.attn_q.weight.lora_a", "blk.0.ffn_gate_exps.weight", "blk.2.attn_norm.weight", "blk.99.attn_norm.weight",
+	} {
+		_, err := Open(rewrite(t, path, nil, nil, name))
+		if !errors.Is(err, ErrModel) || !strings.Contains(err.Error(), "tensor "+name) {
+			t.Errorf("with tensor %s: %v", name, err)
+		}
+	}
+}
+
+// TestPaddedVocabulary has an embedding and a head with rows behind the
+// vocabulary, which win every comparison if anything looks at them.
+func TestPaddedVocabulary(t *testing.T) {
+	for _, name := range []string{"micro-untied", "tiny"} {
+		path, ids, _ := reference(t, name, "exact.f32")
+		plain := openModel(t, path)
+		const padding = 56
+		pad := func(x *gguf.Tensor) {
+			if x.Name == "token_embd.weight" || x.Name == "output.weight" {
+				x.Dims[1] += padding
+				for range padding * x.Dims[0] {
+					x.Data = binary.LittleEndian.AppendUint16(x.Data, 0x7c00) // infinity
+				}
+			}
+		}
+		vocabulary := plain.Config().VocabularySize
+		for _, size := range []any{nil, uint32(vocabulary), uint32(vocabulary + padding)} {
+			padded := openModel(t, rewrite(t, path, map[string]any{"bitnet-b1.58.vocab_size": size}, pad))
+			if diff := cmp.Diff(plain.Config(), padded.Config()); diff != "" {
+				t.Error(diff)
+			}
+			a, b := newSession(t, plain), newSession(t, padded)
+			sameLogits(t, name, mustAppend(t, b, ids...), mustAppend(t, a, ids...))
+			if _, err := b.Append(t.Context(), []int{vocabulary}); !errors.Is(err, ErrToken) {
+				t.Errorf("a token of the padding: %v", err)
+			}
+			for _, o := range []GenerateOptions{
+				{MaxTokens: 8}, {MaxTokens: 8, Temperature: 1, TopK: 5, Seed: 1}, {MaxTokens: 8, Temperature: 2, Seed: 2},
+				{MaxTokens: 8, RepetitionPenalty: 1.5},
+			} {
+				want, err := a.Generate(t.Context(), "", o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var probabilities []float64
+				for token, err := range b.Stream(t.Context(), "", o) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					probabilities = append(probabilities, token.LogProb())
+				}
+				if diff := cmp.Diff(want.Tokens, b.Result().Tokens); diff != "" {
+					t.Errorf("%s, %+v: %s", name, o, diff)
+				}
+				for _, p := range probabilities {
+					if !(p <= 0 && p > -100) {
+						t.Errorf("%s: probabilities %v", name, probabilities)
+					}
+				}
+			}
+		}
+		for _, size := range []int{vocabulary - 1, vocabulary + 1, vocabulary + padding + 1} {
+			if _, err := Open(rewrite(t, path, map[string]any{"bitnet-b1.58.vocab_size": uint32(size)}, pad)); !errors.Is(err, ErrModel) {
+				t.Errorf("a vocab_size of %d: %v", size, err)
+			}
+		}
+	}
+}
+
+// TestModelInParts runs a model in three files.
+func TestModelInParts(t *testing.T) {
+	path, ids, _ := reference(t, "micro-untied", "exact.f32")
+	f, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const parts = 3
+	prefix := filepath.Join(t.TempDir(), "model")
+	part := func(i int) string { return fmt.Sprintf("%s-%05d-of-%05d.gguf", prefix, i+1, parts) }
+	for i := range parts {
+		var file bytes.Buffer
+		w := gguf.NewWriter(&file)
+		set := map[string]any{"split.no": uint16(i), "split.count": uint16(parts), "split.tensors.count": int32(len(f.Tensors()))}
+		if i == 0 {
+			for _, key := range f.Keys() {
+				set[key], _ = f.Value(key)
+			}
+		}
+		for key, value := range set {
+			if err := w.Set(key, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for n, x := range f.Tensors() {
+			if n%parts != i {
+				continue
+			}
+			if err := w.AddTensor(x.Name, x.Dims, x.Type, func(w io.Writer) error { _, err := w.Write(x.Data); return err }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(part(i), file.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, b := newSession(t, openModel(t, path)), newSession(t, openModel(t, part(0)))
+	sameLogits(t, "in parts", mustAppend(t, b, ids...), mustAppend(t, a, ids...))
+	for range 2 { // of which the second asks the image of the head, which gives memory back
+		want, err := a.Generate(t.Context(), "", GenerateOptions{MaxTokens: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := b.Generate(t.Context(), "", GenerateOptions{MaxTokens: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want.Tokens, got.Tokens); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if _, err := tokenizer.Open(part(0)); err != nil {
+		t.Error(err)
+	}
+	if err := os.Remove(part(2)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(part(0)); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), part(2)) {
+		t.Errorf("without the last part: %v", err)
 	}
 }
 

@@ -254,7 +254,10 @@ func (p *passes) lead() {
 	}
 	p.mu.Unlock()
 	start := time.Now()
-	err := p.compute()
+	err := p.model.file.Check()
+	if err == nil {
+		err = p.compute()
+	}
 	now := time.Now()
 	p.mu.Lock()
 	p.last = now.Sub(start)
@@ -370,19 +373,27 @@ func (p *passes) nobodyWaits() bool {
 
 // compute evaluates the batch and everything that the requests want. What goes
 // wrong with a single request is its own error; an error that is returned is
-// everybody's, from now on.
+// everybody's, from now on. A part of the file that is gone, which is a fault to
+// whoever reads it, is such an error.
 func (p *passes) compute() (err error) {
 	m := p.model
 	if err := m.engine.Pool.Acquire(context.Background()); err != nil {
 		return ErrClosed
 	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
+		var broken *BrokenError
 		switch v := recover().(type) {
 		case nil:
 		case *threads.Panic:
-			err = &BrokenError{Value: v.Value, Stack: v.Stack}
+			broken = &BrokenError{Value: v.Value, Stack: v.Stack}
 		default:
-			err = &BrokenError{Value: v, Stack: debug.Stack()}
+			broken = &BrokenError{Value: v, Stack: debug.Stack()}
+		}
+		if broken != nil {
+			if err = m.file.Fault(broken.Value); err == nil {
+				err = broken
+			}
 		}
 		m.engine.Pool.Release()
 	}()

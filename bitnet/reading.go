@@ -2,6 +2,7 @@ package bitnet
 
 import (
 	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/gobitnet/gobitnet/bitnet/gguf"
@@ -23,6 +24,13 @@ func startReading(f *gguf.File) *reading {
 	r := &reading{ended: make(chan struct{})}
 	go func() {
 		defer close(r.ended)
+		// Where the file is cut meanwhile, whoever computes with it will tell.
+		debug.SetPanicOnFault(true)
+		defer func() {
+			if fault := recover(); fault != nil && f.Fault(fault) == nil {
+				panic(fault)
+			}
+		}()
 		for _, t := range f.Tensors() {
 			if t.Type == gguf.I2S && !r.read(t.Data) {
 				return

@@ -67,10 +67,12 @@
 // What cannot be checked once and for all is the future. Where another program
 // cuts a file that is mapped, reading the lost part is a fault (SIGBUS) that ends
 // the program; where it writes into it, what is read is neither the old nor the
-// new file. [File.Check] notices both, in less time than it takes to read a page,
-// and package bitnet asks it before each step. A cut within a step can still
-// meet with a reader, so replace a model in use by renaming a new file over it,
-// never by writing into it: then those who have the old one open keep it.
+// new file. [File.Check] notices both, in about the time that it takes to read a
+// page, and [File.Fault] makes an error of a fault. Package bitnet uses both in
+// each step. What remains: a file that is cut while it is being opened ends the
+// program, and one that is written to within a step goes unnoticed in this step.
+// So replace a model in use by renaming a new file over it, never by writing into
+// it: those who have the old one open then keep it.
 //
 // # Several files
 //

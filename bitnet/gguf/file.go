@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unsafe"
 
 	"github.com/gobitnet/gobitnet/internal/input"
 )
@@ -142,7 +143,8 @@ func openPart(path string) (*File, error) {
 // microsecond on a local disk. It returns nothing for a File from [Parse], after
 // Close, and on systems that let nobody cut a mapped file.
 //
-// What it cannot see is what happens between the call and the reading.
+// What it cannot see is what happens between the call and the reading; see
+// [File.Fault].
 func (f *File) Check() error {
 	if err := f.check(); err != nil {
 		return err
@@ -153,6 +155,34 @@ func (f *File) Check() error {
 		}
 	}
 	return nil
+}
+
+// Fault turns what recover returned into an error that wraps [ErrChanged], where
+// it is a fault of reading this file: a part that has been cut off, or that the
+// disk does not give. Of anything else it returns nothing, and the caller panics
+// again. Go panics over such faults only in goroutines that have called
+// debug.SetPanicOnFault, and ends the program otherwise.
+func (f *File) Fault(recovered any) error {
+	fault, ok := recovered.(interface{ Addr() uintptr })
+	if !ok {
+		return nil
+	}
+	for _, part := range f.all() {
+		if part.path == "" || !within(part.data, fault.Addr()) {
+			continue
+		}
+		if err := part.check(); err != nil {
+			return err
+		}
+		return fmt.Errorf("%s: %w, or its disk fails: a part of it cannot be read", part.path, ErrChanged)
+	}
+	return nil
+}
+
+// within reports whether an address is that of one of data's bytes.
+func within(data []byte, address uintptr) bool {
+	first := uintptr(unsafe.Pointer(unsafe.SliceData(data)))
+	return address >= first && address-first < uintptr(len(data))
 }
 
 func (f *File) check() error {

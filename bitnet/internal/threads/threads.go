@@ -207,6 +207,7 @@ func (p *Pool) takeParts(thread int) (any bool) {
 
 func (p *Pool) work(i int) {
 	defer p.exited.Done()
+	debug.SetPanicOnFault(true) // a mapped file that has been cut is the job's trouble
 	w := &p.workers[i]
 	var idle time.Time
 	for n := 0; ; n++ {
