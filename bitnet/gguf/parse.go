@@ -154,8 +154,11 @@ func (p *parser) header(f *File) (tensorCount, keyCount int, err error) {
 		return 0, 0, err
 	}
 	if string(magic) != Magic {
-		what := cmp.Or(input.Kind(p.data), "not a GGUF file")
-		return 0, 0, formatErrorf(field{what: "magic"}, 0, "is %q where %q is needed; this is %s", magic, Magic, what)
+		what := ""
+		if kind := input.Kind(p.data); kind != "" {
+			what = " but " + kind
+		}
+		return 0, 0, formatErrorf(field{what: "magic"}, 0, "is %q where %q is needed; this is not a GGUF file%s", magic, Magic, what)
 	}
 	start := p.off
 	f.version, err = p.uint32(field{what: "version"})

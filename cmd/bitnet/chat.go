@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gobitnet/gobitnet/bitnet"
+	"github.com/gobitnet/gobitnet/internal/input"
 )
 
 var chatCommand = command{
@@ -171,7 +172,7 @@ func newLineReader(r io.Reader) *lineReader {
 	l := &lineReader{wanted: make(chan struct{}, 1), lines: make(chan string, 1)}
 	go func() {
 		defer close(l.lines)
-		scanner := bufio.NewScanner(r)
+		scanner := bufio.NewScanner(input.SkipMark(r))
 		scanner.Buffer(nil, maxInput)
 		for range l.wanted {
 			if !scanner.Scan() {

@@ -160,7 +160,10 @@ func openTokenizer(path string) (*tokenizer.Tokenizer, error) {
 
 // describeOpen adds to the error of opening a file what is to be done.
 func describeOpen(path string, err error) error {
+	var about *fs.PathError
 	switch {
+	case errors.As(err, &about) && about.Path != path:
+		return err // another file of the same model, which it names
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s: there is no such file: check the path", path)
 	case errors.Is(err, fs.ErrPermission):

@@ -196,7 +196,7 @@ func evaluateWithProgress(ctx context.Context, p *progress, t *tokenizer.Tokeniz
 	if err != nil {
 		return 0, fmt.Errorf("prompt: %w", err)
 	}
-	if begin, ok := t.BeginOfText(); ok && len(ids) > 0 && ids[0] != begin {
+	if begin, ok := t.BeginOfText(); ok && t.AddsBeginOfText() && len(ids) > 0 && ids[0] != begin {
 		ids = append([]int{begin}, ids...)
 	}
 	if len(ids) <= block || len(ids) > s.Context() {

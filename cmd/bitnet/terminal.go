@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/gobitnet/gobitnet/internal/input"
 )
 
 // maxInput limits what is read from standard input, far beyond what any
@@ -29,7 +31,7 @@ func isTerminal(stream any) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// readInput reads all of standard input.
+// readInput reads all of standard input, less a byte-order mark before it.
 func readInput(stdin io.Reader) (string, error) {
 	data, err := io.ReadAll(io.LimitReader(stdin, maxInput+1))
 	if err != nil {
@@ -38,7 +40,7 @@ func readInput(stdin io.Reader) (string, error) {
 	if len(data) > maxInput {
 		return "", fmt.Errorf("standard input is longer than %d bytes: give less text", maxInput)
 	}
-	return string(data), nil
+	return string(input.TrimMark(data)), nil
 }
 
 func (c *call) warnf(format string, args ...any) {

@@ -17,7 +17,7 @@ var tokenizeCommand = command{
 
 Prints a line for each token of the text: its id, a tab and the token in quotes.
 Special tokens are recognised and nothing is added. Without TEXT the text is
-standard input, every byte of it.
+standard input, every byte of it but a byte-order mark at its beginning.
 
   --model M         the GGUF file whose vocabulary to use (default:
                     BITNET_MODEL, or the built-in one)

@@ -236,6 +236,7 @@ func (i *inference) runOnce(events *json.Encoder) (end event, err error) {
 	rows := logitDigest{sum: sha256.New()}
 	end.Event = eventEnd
 	var generated []int
+	endTokens := m.Tokenizer().EndTokens()
 	for next := prompt; end.StopReason == ""; {
 		start := time.Now()
 		logits, err := s.Append(ctx, next)
@@ -250,7 +251,7 @@ func (i *inference) runOnce(events *json.Encoder) (end event, err error) {
 			return end, err
 		}
 		switch {
-		case ends(m.Tokenizer(), id):
+		case slices.Contains(endTokens, id):
 			end.StopReason = string(bitnet.StopEndToken)
 		case len(generated) == i.maxTokens:
 			end.StopReason = string(bitnet.StopMaxTokens)
@@ -274,7 +275,7 @@ func (i *inference) encode(t *tokenizer.Tokenizer) ([]int, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prompt: %w", err)
 	}
-	if begin, ok := t.BeginOfText(); ok && (len(ids) == 0 || ids[0] != begin) {
+	if begin, ok := t.BeginOfText(); ok && t.AddsBeginOfText() && (len(ids) == 0 || ids[0] != begin) {
 		ids = append([]int{begin}, ids...)
 	}
 	if len(ids) == 0 {
@@ -284,15 +285,6 @@ func (i *inference) encode(t *tokenizer.Tokenizer) ([]int, error) {
 		return nil, errors.New("prompt: its tokens are not the given ids")
 	}
 	return ids, nil
-}
-
-// ends reports whether a token ends a text or a turn.
-func ends(t *tokenizer.Tokenizer, id int) bool {
-	if end, ok := t.EndOfText(); ok && id == end {
-		return true
-	}
-	end, ok := t.TokenID("<|eot_id|>")
-	return ok && id == end
 }
 
 func decode(t *tokenizer.Tokenizer, ids []int) string {

@@ -5,17 +5,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/gobitnet/gobitnet/bitnet/arithmetic"
+	"github.com/gobitnet/gobitnet/bitnet/gguf"
 	"github.com/gobitnet/gobitnet/bitnet/synthetic"
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
+	"github.com/gobitnet/gobitnet/internal/input"
 )
 
 // A modelFile is a file whose contents are known.
@@ -60,6 +60,13 @@ func (c *console) defaultModel(ctx context.Context) (modelFile, error) {
 
 // namedModel returns the model in a file.
 func namedModel(ctx context.Context, path string) (modelFile, error) {
+	if f, err := gguf.Open(path); err == nil { // or whoever runs it will tell
+		parts := len(f.Paths())
+		f.Close()
+		if parts > 1 {
+			return modelFile{}, fmt.Errorf("%s is the first of %d files of a model; a receipt is about one file: join them first, by llama-gguf-split --merge", path, parts)
+		}
+	}
 	sum, size, err := hashFile(ctx, path)
 	return modelFile{path: path, bytes: size, sha256: sum}, err
 }
@@ -151,14 +158,7 @@ func (s stopper) Write(p []byte) (int, error) { return len(p), s.ctx.Err() }
 // pieces, because what this process has in memory when it starts another one
 // counts towards that one's peak on Linux.
 func hashFile(ctx context.Context, path string) (sum string, size int64, err error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", 0, err
-	}
-	if !info.Mode().IsRegular() {
-		return "", 0, &fs.PathError{Op: "read", Path: path, Err: errors.New("is no regular file")}
-	}
-	f, err := os.Open(path)
+	f, _, err := input.Open(path)
 	if err != nil {
 		return "", 0, err
 	}

@@ -325,7 +325,7 @@ func TestFailures(t *testing.T) {
 		unix          bool
 	}{
 		"missing model":     {args: []string{"--model", filepath.Join(dir, text)}, kind: receipt.FailureModelMissing, message: "no such file"},
-		"folder":            {args: []string{"--model", dir}, kind: receipt.FailureModelUnusable, message: "no regular file"},
+		"folder":            {args: []string{"--model", dir}, kind: receipt.FailureModelUnusable, message: "not a regular file"},
 		"truncated model":   {args: []string{"--model", file("truncated.gguf", good[:len(good)/2])}, kind: receipt.FailureModelUnusable, message: "cut off"},
 		"empty model":       {args: []string{"--model", file("empty.gguf", nil)}, kind: receipt.FailureModelUnusable},
 		"other model":       {args: []string{"--model", file("other.gguf", []byte(wide))}, kind: receipt.FailureModelUnusable, message: "other-llama"},

@@ -18,6 +18,10 @@ import (
 func Open(path string) (*os.File, fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	if err != nil {
+		var about *fs.PathError
+		if errors.As(err, &about) {
+			about.Op = "open" // which is what was wanted
+		}
 		return nil, nil, err
 	}
 	if err := checkRegular(path, info); err != nil {

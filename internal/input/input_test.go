@@ -26,7 +26,7 @@ func TestOpen(t *testing.T) {
 	if data, err := io.ReadAll(f); string(data) != "text" || err != nil || info.Size() != 4 {
 		t.Errorf("%q, %v, %d bytes", data, err, info.Size())
 	}
-	if _, _, err := Open(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := Open(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "open ") {
 		t.Errorf("no file: %v", err)
 	}
 	var wrong *fs.PathError

@@ -38,8 +38,8 @@ var kinds = []struct {
 // letters.
 var pages = []string{"<!doctype html", "<html", "<head", "<?xml", "<!--", "<error"}
 
-// Kind says what a file is by its first [KindBytes] bytes, for the sentence "this
-// is …". It is empty where it cannot tell.
+// Kind says what a file is by its first [KindBytes] bytes, for a sentence such as
+// "this is …". It is empty where it cannot tell.
 func Kind(start []byte) string {
 	start = start[:min(len(start), KindBytes)]
 	for _, k := range kinds {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gobitnet/gobitnet/bitnet/synthetic"
+	"github.com/gobitnet/gobitnet/internal/input"
 )
 
 // SchemaVersion is the version of the format that this package writes and reads.
@@ -333,7 +334,7 @@ const maxBytes = 32 << 20
 // Read reads the receipt in a file. It checks its form only; Verify says
 // whether to believe it. What is wrong with the form is a *FormatError.
 func Read(path string) (*Receipt, error) {
-	f, err := os.Open(path)
+	f, _, err := input.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("receipt: %w", err)
 	}
@@ -342,7 +343,7 @@ func Read(path string) (*Receipt, error) {
 	if err != nil {
 		return nil, fmt.Errorf("receipt: %w", err)
 	}
-	return Decode(data)
+	return Decode(input.TrimMark(data))
 }
 
 // A FormatError says that a document is no receipt.
