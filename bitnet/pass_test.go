@@ -463,3 +463,42 @@ func TestThousandSessions(t *testing.T) {
 		t.Errorf("%d requests are left", n)
 	}
 }
+
+// TestTogetherAllocatesNothing counts the allocations of eight sessions that go
+// on token by token.
+func TestTogetherAllocatesNothing(t *testing.T) {
+	m := tinyModel(t, WithThreads(2))
+	const sessions, tokens = 8, 40
+	steps := func(s *Session, n int) {
+		id := []int{7}
+		for range n {
+			if err := s.extend(context.Background(), id, want(1), nil); err != nil {
+				t.Error(err)
+			}
+			s.choose(s.last.at(s.evaluated), &GenerateOptions{})
+		}
+	}
+	begin := make(chan struct{})
+	var ready, all sync.WaitGroup
+	ready.Add(sessions)
+	for i := range sessions {
+		all.Go(func() {
+			s := newSession(t, m)
+			mustAppend(t, s, i)
+			steps(s, 30)
+			ready.Done()
+			<-begin
+			steps(s, tokens)
+		})
+	}
+	ready.Wait()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	close(begin)
+	all.Wait()
+	runtime.ReadMemStats(&after)
+	// Ending goroutines and the measurement itself allocate a little.
+	if n := float64(after.Mallocs-before.Mallocs) / (sessions * tokens); n > 0.1 {
+		t.Errorf("%.2f allocations a token", n)
+	}
+}
