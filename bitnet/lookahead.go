@@ -84,6 +84,6 @@ func (l *lookahead) learn(guessed, right int) {
 	default:
 		l.length = max(l.length/2, 1)
 		l.failed++
-		l.pause = min(2<<l.failed, longestPause)
+		l.pause = min(1<<l.failed, longestPause)
 	}
 }

@@ -27,7 +27,7 @@ const (
 	// are multiples of what float kernels take.
 	rowsPerUnit = 16
 	// tokensPerPart is how many tokens of a batch a thread takes at a time in
-	// steps that go token by token.
+	// steps that go token by token, at most.
 	tokensPerPart = 8
 	// bytesPerPart is how much a thread copies at a time.
 	bytesPerPart = 256 << 10
@@ -86,6 +86,7 @@ type Engine struct {
 		q, k, v   Vectors
 		batch     *Batch
 		layer     int
+		part      int       // tokens in a part
 		sine, cos []float32 // [token][half of the head]
 		do        func(thread, part int)
 	}
@@ -195,6 +196,12 @@ func (e *Engine) Embed(x Vectors, embedding []uint16, b *Batch) {
 	}
 }
 
+// tokensOfPart returns how many tokens a thread takes at a time in steps that go
+// token by token: fewer where otherwise threads would have nothing to do.
+func (e *Engine) tokensOfPart(tokens int) int {
+	return min(partsOf(tokens, e.Pool.Threads()), tokensPerPart)
+}
+
 // rmsFactor returns 1/√(mean(x²) + eps), each operation rounded to float32
 // (Zhang and Sennrich, "Root Mean Square Layer Normalization",
 // arXiv:1910.07467).
@@ -216,7 +223,7 @@ func (e *Engine) Normalize(dst *quant.Activations, x Vectors, weight []float32, 
 	j, tokens := &e.normalize, b.Rows()
 	j.dst, j.x, j.weight, j.eps, j.batch = dst, x, weight, eps, b
 	e.fail(dst.Resize(tokens))
-	j.part = tokensPerPart
+	j.part = e.tokensOfPart(tokens)
 	if dst.Panels() > 0 {
 		j.part = dst.PanelTokens()
 	}
@@ -338,15 +345,15 @@ func (e *Engine) Add(x, y Vectors, b *Batch) {
 // keys and values in the caches.
 func (e *Engine) RotateAndStore(q, k, v Vectors, layer int, b *Batch) {
 	j := &e.rotate
-	j.q, j.k, j.v, j.layer, j.batch = q, k, v, layer, b
-	e.Pool.Run(partsOf(b.Rows(), tokensPerPart), j.do)
+	j.q, j.k, j.v, j.layer, j.batch, j.part = q, k, v, layer, b, e.tokensOfPart(b.Rows())
+	e.Pool.Run(partsOf(b.Rows(), j.part), j.do)
 }
 
 func (e *Engine) rotatePart(thread, part int) {
 	j, w := &e.rotate, &e.workers[thread]
 	size := e.attend.size
 	w.half = grow(w.half, size)
-	for t := part * tokensPerPart; t < min((part+1)*tokensPerPart, j.batch.Rows()); t++ {
+	for t := part * j.part; t < min((part+1)*j.part, j.batch.Rows()); t++ {
 		row := &j.batch.rows[t]
 		cache := j.batch.spans[row.span].Cache
 		sine, cosine := j.sine[t*size/2:(t+1)*size/2], j.cos[t*size/2:(t+1)*size/2]

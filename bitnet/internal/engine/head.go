@@ -8,7 +8,7 @@ const (
 	// the garbage collector. Its rows stay in the second-level cache for all
 	// vectors.
 	headRowsPerPart = 256
-	headRowsPerCall = 32
+	headRowsPerCall = 48
 	// releaseRowsPerPart is so many that giving their memory back, one system
 	// call, is cheap beside reading them.
 	releaseRowsPerPart = 512
