@@ -39,98 +39,123 @@ GLOBL wordsOfOne<>(SB), RODATA|NOPTR, $32
 	ADD_FIELD(Y15, n*128+32, sum1) \
 	ADD_FIELD(Y14, n*128, sum4)
 
+// FIRST_BLOCKS and ADD_BLOCKS do so for four rows.
+#define FIRST_BLOCKS(n) \
+	BLOCK(n, (n*32)(SI), Y0, Y1) \
+	BLOCK(n, (n*32)(SI)(R9*1), Y2, Y3) \
+	BLOCK(n, (n*32)(SI)(R9*2), Y4, Y5) \
+	BLOCK(n, (n*32)(SI)(R13*1), Y8, Y9)
+
 #define ADD_BLOCKS(n) \
-	PREFETCHT0 (n*64)(R13) \
 	ADD_BLOCK(n, (n*32)(SI), Y0, Y1) \
-	ADD_BLOCK(n, (n*32)(SI)(R9*1), Y2, Y3)
+	ADD_BLOCK(n, (n*32)(SI)(R9*1), Y2, Y3) \
+	ADD_BLOCK(n, (n*32)(SI)(R9*2), Y4, Y5) \
+	ADD_BLOCK(n, (n*32)(SI)(R13*1), Y8, Y9)
 
 // WIDEN adds sums of 16 bits, of five blocks at most, to those of 32. Five
 // blocks reach 30720 in sum4, and 15360 in the joined sum.
 #define WIDEN(sum1, sum4, sum) \
 	VPSRAW   $2, sum4, sum4 \
 	VPADDW   sum4, sum1, sum1 \
-	VPMADDWD Y13, sum1, sum1 \
+	VPMADDWD wordsOfOne<>(SB), sum1, sum1 \
 	VPADDD   sum1, sum, sum
+
+#define WIDEN_ROWS \
+	WIDEN(Y0, Y1, Y10) \
+	WIDEN(Y2, Y3, Y11) \
+	WIDEN(Y4, Y5, Y12) \
+	WIDEN(Y8, Y9, Y13)
 
 // func codeDotAVX2(sums []int32, codes []byte, q []int8)
 //
-// Two rows at a time. The fields of a byte are used two by two, of the byte and
-// of the byte shifted down by four, as codes and as four times the codes.
+// Four rows at a time, one from each quarter of the rows: the processor reads
+// ahead in four places, and is never stopped in all of them by the end of a page.
+// The fields of a byte are used two by two, of the byte and of the byte shifted
+// down by four, as codes and as four times the codes.
 TEXT ·codeDotAVX2(SB), NOSPLIT, $0-72
-	MOVQ sums_base+0(FP), DI
-	MOVQ sums_len+8(FP), CX
-	MOVQ codes_base+24(FP), SI
-	MOVQ q_base+48(FP), DX
-	MOVQ q_len+56(FP), R8
-	SHRQ $2, R8                 // bytes of a row
+	MOVQ  sums_base+0(FP), DI
+	MOVQ  sums_len+8(FP), CX
+	MOVQ  codes_base+24(FP), SI
+	MOVQ  q_base+48(FP), DX
+	MOVQ  q_len+56(FP), R8
+	SHRQ  $2, R8                // bytes of a row
 	MASK(0x0C0C0C0C, X14, Y14)
 	MASK(0x03030303, X15, Y15)
-	MASK(0x00010001, X13, Y13)
+	MOVQ  CX, R10
+	SHRQ  $2, R10               // rows of a quarter
+	MOVQ  R10, R9
+	IMULQ R8, R9
+	LEAQ  (R9)(R9*2), R13
+	LEAQ  (R10)(R10*2), BX
+	MOVQ  R10, R14              // rows to come in each
+	TESTQ R10, R10
+	JZ    rest
 
-rows:
-	MOVQ R8, R9                 // to the second row; the last of an odd number
-	CMPQ CX, $1                 // goes twice
-	JGT  two
-	JLT  done
-	XORL R9, R9
-
-two:
+row:
 	MOVQ  DX, R11
 	MOVQ  R8, R12               // bytes of the row to come
-	LEAQ  PREFETCH_AHEAD(SI)(R8*2), R13
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
+	VPXOR Y10, Y10, Y10
+	VPXOR Y11, Y11, Y11
+	VPXOR Y12, Y12, Y12
+	VPXOR Y13, Y13, Y13
 
 five:
-	SUBQ       $160, R12
-	JLT        four
-	PREFETCHT0 (R13)
-	BLOCK(0, (SI), Y0, Y1)
-	BLOCK(0, (SI)(R9*1), Y2, Y3)
+	SUBQ $160, R12
+	JLT  four
+	FIRST_BLOCKS(0)
 	ADD_BLOCKS(1)
 	ADD_BLOCKS(2)
 	ADD_BLOCKS(3)
 	ADD_BLOCKS(4)
-	ADDQ       $320, R13
-	ADDQ       $640, R11
-	ADDQ       $160, SI
-	WIDEN(Y0, Y1, Y4)
-	WIDEN(Y2, Y3, Y5)
-	JMP        five
+	ADDQ $640, R11
+	ADDQ $160, SI
+	WIDEN_ROWS
+	JMP  five
 
 four:
-	ADDQ  $160, R12             // four blocks or fewer
-	JZ    add
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
+	ADDQ $160, R12              // four blocks or fewer
+	JZ   add
+	FIRST_BLOCKS(0)
 
 one:
-	ADD_BLOCKS(0)
-	ADDQ $64, R13
 	ADDQ $128, R11
 	ADDQ $32, SI
 	SUBQ $32, R12
-	JNZ  one
-	WIDEN(Y0, Y1, Y4)
-	WIDEN(Y2, Y3, Y5)
+	JZ   widen
+	ADD_BLOCKS(0)
+	JMP  one
+
+widen:
+	WIDEN_ROWS
 
 add:
-	VPHADDD      Y5, Y4, Y4
-	VPHADDD      Y4, Y4, Y4
-	VEXTRACTI128 $1, Y4, X5
-	VPADDD       X5, X4, X4
-	CMPQ         CX, $1
-	JEQ          last
-	VMOVQ        X4, (DI)
-	ADDQ         $8, DI
-	ADDQ         R8, SI
-	SUBQ         $2, CX
-	JMP          rows
+	VPHADDD      Y11, Y10, Y10
+	VPHADDD      Y13, Y12, Y12
+	VPHADDD      Y12, Y10, Y10
+	VEXTRACTI128 $1, Y10, X11
+	VPADDD       X11, X10, X10
+	VMOVD        X10, (DI)
+	TESTQ        R9, R9
+	JZ           next
+	VPEXTRD      $1, X10, (DI)(R10*4)
+	VPEXTRD      $2, X10, (DI)(R10*8)
+	VPEXTRD      $3, X10, (DI)(BX*4)
 
-last:
-	VMOVD X4, (DI)
+next:
+	ADDQ $4, DI
+	DECQ R14
+	JNZ  row
+	TESTQ R9, R9
+	JZ   done
+	ADDQ R13, SI                // behind the last quarter
+	LEAQ (DI)(BX*4), DI
+
+rest:
+	XORL R9, R9                 // up to three rows, each four times
+	XORL R13, R13
+	MOVQ CX, R14
+	ANDQ $3, R14
+	JNZ  row
 
 done:
 	VZEROUPPER
