@@ -107,7 +107,7 @@ func (c *Chat) userTurn(content string) ([]int, error) {
 	}
 	assistant, err := c.session.model.tokenizer.Encode("Assistant: ", tokenizer.PlainText())
 	if err != nil {
-		return nil, fmt.Errorf("bitnet: %w", err)
+		return nil, err
 	}
 	return append(ids, assistant...), nil
 }
@@ -115,7 +115,7 @@ func (c *Chat) userTurn(content string) ([]int, error) {
 func (c *Chat) turn(role, content string) ([]int, error) {
 	ids, err := c.session.model.tokenizer.Encode(role+": "+content, tokenizer.PlainText())
 	if err != nil {
-		return nil, fmt.Errorf("bitnet: what the %s said: %w", role, err)
+		return nil, fmt.Errorf("what the %s said: %w", role, err)
 	}
 	return append(ids, c.end), nil
 }

@@ -69,7 +69,7 @@
 // [ErrToken], [ErrContext], [ErrOption], [ErrNotFinite], [ErrEmpty] and
 // [ErrClosed] here, gguf.ErrFormat for files that are no GGUF, gguf.ErrChanged for
 // one that was changed while it was open, tokenizer.ErrVocabulary for an unusable
-// vocabulary. Whatever a file, a text or
+// vocabulary. Their texts begin with no package's name. Whatever a file, a text or
 // token ids hold, the package does not panic over it; it writes no log and reads
 // no environment.
 package bitnet

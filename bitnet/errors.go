@@ -5,9 +5,13 @@ import (
 	"fmt"
 )
 
-// What can be asked of an error by errors.Is. Errors about the file itself
-// wrap gguf.ErrFormat, gguf.ErrMissing or gguf.ErrType, those about its
-// vocabulary tokenizer.ErrVocabulary.
+// What can be asked of an error by errors.Is. Errors about the file itself wrap
+// gguf.ErrFormat, gguf.ErrMissing, gguf.ErrType or gguf.ErrChanged, those about
+// its vocabulary tokenizer.ErrVocabulary.
+//
+// The text of an error names no package, neither here nor in the packages
+// beneath: an error may pass through several of them, and whoever prints it says
+// once whose it is.
 var (
 	// ErrModel is wrapped by every [*ModelError].
 	ErrModel = errors.New("not a usable BitNet model")
@@ -19,11 +23,11 @@ var (
 	ErrOption = errors.New("unusable option")
 	// ErrNotFinite says that the model's arithmetic came to an infinity or to
 	// something that is not a number, which only a damaged model does.
-	ErrNotFinite = errors.New("bitnet: the model computed a value that is not finite; its file is damaged")
+	ErrNotFinite = errors.New("the model computed a value that is not finite; its file is damaged")
 	// ErrEmpty says that a session without tokens was asked what comes next.
-	ErrEmpty = errors.New("bitnet: the session holds no tokens: append a prompt first")
+	ErrEmpty = errors.New("the session holds no tokens: append a prompt first")
 	// ErrClosed says that a model or session was used after Close.
-	ErrClosed = errors.New("bitnet: used after Close")
+	ErrClosed = errors.New("a model or session was used after Close")
 )
 
 // A ModelError says what about a model is not as this package needs it.
@@ -35,9 +39,9 @@ type ModelError struct {
 
 func (e *ModelError) Error() string {
 	if e.Err != nil {
-		return fmt.Sprintf("bitnet: %s: %v", e.Part, e.Err)
+		return fmt.Sprintf("%s: %v", e.Part, e.Err)
 	}
-	return fmt.Sprintf("bitnet: %s: %s", e.Part, e.Reason)
+	return fmt.Sprintf("%s: %s", e.Part, e.Reason)
 }
 
 // Unwrap returns ErrModel and the cause.
@@ -57,7 +61,7 @@ type BrokenError struct {
 }
 
 func (e *BrokenError) Error() string {
-	return fmt.Sprintf("bitnet: the model is broken by an internal error: %v: open it again, and please report this", e.Value)
+	return fmt.Sprintf("the model is broken by an internal error: %v: open it again, and please report this", e.Value)
 }
 
 // A TokenError names a token id that the vocabulary does not have.
@@ -68,7 +72,7 @@ type TokenError struct {
 }
 
 func (e *TokenError) Error() string {
-	return fmt.Sprintf("bitnet: token %d at index %d: ids go from 0 to %d", e.ID, e.Index, e.Vocabulary-1)
+	return fmt.Sprintf("token %d at index %d: ids go from 0 to %d", e.ID, e.Index, e.Vocabulary-1)
 }
 
 // Unwrap returns ErrToken.
@@ -82,7 +86,7 @@ type ContextError struct {
 }
 
 func (e *ContextError) Error() string {
-	return fmt.Sprintf("bitnet: %d tokens after %d do not fit a context of %d: shorten the prompt, truncate the session or open it with a larger context", e.Added, e.Length, e.Context)
+	return fmt.Sprintf("%d tokens after %d do not fit a context of %d: shorten the prompt, truncate the session or open it with a larger context", e.Added, e.Length, e.Context)
 }
 
 // Unwrap returns ErrContext.
@@ -97,9 +101,9 @@ type OptionError struct {
 
 func (e *OptionError) Error() string {
 	if e.Err != nil {
-		return fmt.Sprintf("bitnet: option %s: %v", e.Option, e.Err)
+		return fmt.Sprintf("option %s: %v", e.Option, e.Err)
 	}
-	return fmt.Sprintf("bitnet: option %s: %s", e.Option, e.Reason)
+	return fmt.Sprintf("option %s: %s", e.Option, e.Reason)
 }
 
 // Unwrap returns ErrOption and the cause.

@@ -1,7 +1,6 @@
 package bitnet
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/gobitnet/gobitnet/bitnet/internal/engine"
@@ -53,10 +52,7 @@ func (m *Model) forward(batch *engine.Batch, stop func() bool) error {
 			break
 		}
 	}
-	if err := e.Err(); err != nil {
-		return fmt.Errorf("bitnet: %w", err)
-	}
-	return nil
+	return e.Err()
 }
 
 // finish stores in hidden the vector of a row of the last batch that the output

@@ -225,7 +225,7 @@ func (s *Session) Result() *Result { return s.result }
 func (s *Session) encodePrompt(prompt string) ([]int, error) {
 	ids, err := s.model.tokenizer.Encode(prompt)
 	if err != nil {
-		return nil, fmt.Errorf("bitnet: prompt: %w", err)
+		return nil, fmt.Errorf("prompt: %w", err)
 	}
 	return s.withBeginOfText(ids), nil
 }

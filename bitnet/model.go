@@ -98,7 +98,7 @@ func WithTokenizer(t *tokenizer.Tokenizer) Option {
 func Open(path string, opts ...Option) (*Model, error) {
 	f, err := gguf.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("bitnet: %w", err)
+		return nil, err
 	}
 	reading := startReading(f)
 	m, err := newModel(f, opts, true)
@@ -121,7 +121,7 @@ func Open(path string, opts ...Option) (*Model, error) {
 func OpenBytes(data []byte, opts ...Option) (*Model, error) {
 	f, err := gguf.Parse(data)
 	if err != nil {
-		return nil, fmt.Errorf("bitnet: %w", err)
+		return nil, err
 	}
 	return newModel(f, opts, false)
 }
@@ -176,7 +176,7 @@ func newModel(f *gguf.File, opts []Option, mapped bool) (*Model, error) {
 		return nil, err
 	}
 	if read.err != nil {
-		return nil, fmt.Errorf("bitnet: %w", read.err)
+		return nil, read.err
 	}
 	m.tokenizer = read.t
 	if n := m.tokenizer.VocabularySize(); n != m.config.VocabularySize {

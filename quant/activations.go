@@ -8,7 +8,7 @@ import (
 
 // ErrActivation is wrapped by errors about activations that are infinite or
 // not a number.
-var ErrActivation = errors.New("quant: activation is not finite")
+var ErrActivation = errors.New("activation is not finite")
 
 // minAbsMax keeps the scale of a vector of zeros finite.
 const minAbsMax float32 = 1e-5

@@ -7,7 +7,7 @@ import (
 )
 
 // ErrKernels is wrapped by the errors of [Named].
-var ErrKernels = errors.New("quant: kernels not available")
+var ErrKernels = errors.New("kernels not available")
 
 // Kernels is one implementation of the package's arithmetic. All of them give
 // the same bits; they differ in the instructions they use. A Kernels value is

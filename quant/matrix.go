@@ -23,10 +23,10 @@ const (
 )
 
 // ErrShape is wrapped by every error about lengths that do not fit each other.
-var ErrShape = errors.New("quant: lengths do not fit")
+var ErrShape = errors.New("lengths do not fit")
 
 // ErrScale is wrapped by errors about a scale that is not a finite number.
-var ErrScale = errors.New("quant: scale is not finite")
+var ErrScale = errors.New("scale is not finite")
 
 // A Matrix is a view of an I2_S matrix: Rows rows of Cols ternary weights and
 // one scale. It holds no copy of the weights; whoever made it keeps their bytes

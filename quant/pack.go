@@ -10,7 +10,7 @@ func Pack(dst []byte, weights []int8) error {
 	}
 	for i, w := range weights {
 		if w < -1 || w > 1 {
-			return fmt.Errorf("quant: weight %d is %d, not −1, 0 or +1", i, w)
+			return fmt.Errorf("weight %d is %d, not −1, 0 or +1", i, w)
 		}
 	}
 	for b := 0; b < len(weights)/BlockSize; b++ {

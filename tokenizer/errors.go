@@ -31,9 +31,9 @@ type VocabularyError struct {
 
 func (e *VocabularyError) Error() string {
 	if e.Index >= 0 {
-		return fmt.Sprintf("tokenizer: %s[%d]: %s", e.Key, e.Index, e.Reason)
+		return fmt.Sprintf("%s[%d]: %s", e.Key, e.Index, e.Reason)
 	}
-	return fmt.Sprintf("tokenizer: %s: %s", e.Key, e.Reason)
+	return fmt.Sprintf("%s: %s", e.Key, e.Reason)
 }
 
 // Unwrap makes errors.Is find [ErrVocabulary] and the cause.
@@ -53,7 +53,7 @@ type TextError struct {
 }
 
 func (e *TextError) Error() string {
-	return fmt.Sprintf("tokenizer: text, byte %d: %s", e.Offset, e.Reason)
+	return fmt.Sprintf("text, byte %d: %s", e.Offset, e.Reason)
 }
 
 // malformed reports a vocabulary that contradicts itself or lacks something.

@@ -132,7 +132,7 @@ func ExampleTextError() {
 	fmt.Println(err)
 	// Output:
 	// 3
-	// tokenizer: text, byte 3: not valid UTF-8
+	// text, byte 3: not valid UTF-8
 }
 
 // llama3File writes the vocabulary to a temporary file.

@@ -31,7 +31,7 @@ type FormatError struct {
 }
 
 func (e *FormatError) Error() string {
-	return fmt.Sprintf("gguf: %s at byte %d: %s", e.Field, e.Offset, e.Reason)
+	return fmt.Sprintf("%s at byte %d: %s", e.Field, e.Offset, e.Reason)
 }
 
 // Unwrap returns [ErrFormat].
@@ -46,7 +46,7 @@ type KeyError struct {
 }
 
 func (e *KeyError) Error() string {
-	return fmt.Sprintf("gguf: key %q: %s", e.Key, e.Reason)
+	return fmt.Sprintf("key %q: %s", e.Key, e.Reason)
 }
 
 // Unwrap returns e.Err.

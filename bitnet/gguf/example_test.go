@@ -107,5 +107,5 @@ func ExampleValue_Strings() {
 	// 0 of 3: Hello
 	// 1 of 3: ,
 	// 2 of 3: Ġworld
-	// gguf: key "tokenizer.ggml.pre": is not in the file's metadata
+	// key "tokenizer.ggml.pre": is not in the file's metadata
 }

@@ -32,7 +32,7 @@ type pendingTensor struct {
 	write func(w io.Writer) error
 }
 
-var errClosed = errors.New("gguf: the writer is closed already")
+var errClosed = errors.New("the writer is closed already")
 
 // NewWriter returns a Writer to w. Nothing is written before Close.
 func NewWriter(w io.Writer) *Writer {
@@ -50,7 +50,7 @@ func (w *Writer) Set(key string, value any) error {
 		return errClosed
 	}
 	fail := func(format string, args ...any) error {
-		return fmt.Errorf("gguf: set key %q: %s", key, fmt.Sprintf(format, args...))
+		return fmt.Errorf("set key %q: %s", key, fmt.Sprintf(format, args...))
 	}
 	switch reason := checkName(key); {
 	case reason != "":
@@ -89,7 +89,7 @@ func (w *Writer) AddTensor(name string, dims []int, typ TensorType, write func(w
 		return errClosed
 	}
 	fail := func(format string, args ...any) error {
-		return fmt.Errorf("gguf: add tensor %q: %s", name, fmt.Sprintf(format, args...))
+		return fmt.Errorf("add tensor %q: %s", name, fmt.Sprintf(format, args...))
 	}
 	switch reason := checkName(name); {
 	case reason != "":
@@ -147,7 +147,7 @@ func (w *Writer) Close() error {
 		head = binary.LittleEndian.AppendUint64(head, uint64(offset))
 		next := alignUp(offset+t.size, w.alignment)
 		if next < offset {
-			return fmt.Errorf("gguf: tensor %q: the file gets more bytes than a 64-bit number holds", t.name)
+			return fmt.Errorf("tensor %q: the file gets more bytes than a 64-bit number holds", t.name)
 		}
 		offset = next
 	}
@@ -166,7 +166,7 @@ func (w *Writer) Close() error {
 			err = counted.finish()
 		}
 		if err != nil {
-			return fmt.Errorf("gguf: write tensor %q: %w", t.name, err)
+			return fmt.Errorf("write tensor %q: %w", t.name, err)
 		}
 		if _, err := out.Write(pad(t.size)); err != nil {
 			return err

@@ -61,25 +61,25 @@ func Named(name string) (Shape, error) {
 			return s, nil
 		}
 	}
-	return Shape{}, fmt.Errorf("synthetic: there is no shape %q: there are %s", name, strings.Join(Names(), ", "))
+	return Shape{}, fmt.Errorf("there is no shape %q: there are %s", name, strings.Join(Names(), ", "))
 }
 
 func (s Shape) check() error {
 	const limit = 1 << 20
 	for _, n := range []int{s.Embedding, s.FeedForward, s.Blocks, s.Heads, s.KVHeads, s.Context} {
 		if n < 1 || n > limit {
-			return fmt.Errorf("synthetic: shape %q: %d is not between 1 and %d", s.Name, n, limit)
+			return fmt.Errorf("shape %q: %d is not between 1 and %d", s.Name, n, limit)
 		}
 	}
 	switch {
 	case s.Embedding%128 != 0 || s.FeedForward%128 != 0:
-		return fmt.Errorf("synthetic: shape %q: the widths %d and %d are not both multiples of 128", s.Name, s.Embedding, s.FeedForward)
+		return fmt.Errorf("shape %q: the widths %d and %d are not both multiples of 128", s.Name, s.Embedding, s.FeedForward)
 	case s.Embedding%(16*s.Heads) != 0 || s.Heads%s.KVHeads != 0:
-		return fmt.Errorf("synthetic: shape %q: %d heads and %d key-value heads do not divide a width of %d as they must", s.Name, s.Heads, s.KVHeads, s.Embedding)
+		return fmt.Errorf("shape %q: %d heads and %d key-value heads do not divide a width of %d as they must", s.Name, s.Heads, s.KVHeads, s.Embedding)
 	case s.KVHeads*(s.Embedding/s.Heads)%32 != 0:
-		return fmt.Errorf("synthetic: shape %q: the keys of a token are no multiple of 32 wide", s.Name)
+		return fmt.Errorf("shape %q: the keys of a token are no multiple of 32 wide", s.Name)
 	case s.Vocabulary < minVocabulary || s.Vocabulary > maxVocabulary:
-		return fmt.Errorf("synthetic: shape %q: a vocabulary of %d is not between %d and %d", s.Name, s.Vocabulary, minVocabulary, maxVocabulary)
+		return fmt.Errorf("shape %q: a vocabulary of %d is not between %d and %d", s.Name, s.Vocabulary, minVocabulary, maxVocabulary)
 	}
 	return nil
 }
@@ -95,12 +95,9 @@ func Write(w io.Writer, shape Shape, seed uint64) error {
 	b.metadata(shape)
 	b.tensors(shape)
 	if b.err != nil {
-		return fmt.Errorf("synthetic: %w", b.err)
+		return b.err
 	}
-	if err := b.file.Close(); err != nil {
-		return fmt.Errorf("synthetic: %w", err)
-	}
-	return nil
+	return b.file.Close()
 }
 
 // builder keeps the first error, so that adding many things reads well.

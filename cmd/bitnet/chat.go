@@ -233,7 +233,7 @@ func (t *conversation) answer(said string, turn uint64) error {
 		if err = describeTurn(err); !t.interactive {
 			return err
 		}
-		t.note("%s", message(err))
+		t.note("%s", err)
 	case result.Reason == bitnet.StopMaxTokens:
 		t.note("cut after %d tokens: --max-tokens allows more", result.CompletionTokens)
 	case result.Reason == bitnet.StopContext:

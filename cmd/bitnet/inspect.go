@@ -174,11 +174,11 @@ func printUse(w io.Writer, f *gguf.File, open func(...bitnet.Option) (*bitnet.Mo
 	if t, err := tokenizer.FromGGUF(f); err == nil {
 		fmt.Fprintf(w, "  tokenize   yes, %d tokens\n", t.VocabularySize())
 	} else {
-		fmt.Fprintf(w, "  tokenize   no: %s\n", visible(message(err)))
+		fmt.Fprintf(w, "  tokenize   no: %s\n", visible(err.Error()))
 	}
 	m, err := open(bitnet.WithThreads(1))
 	if err != nil {
-		reason := message(err)
+		reason := err.Error()
 		if errors.Is(err, tokenizer.ErrVocabulary) {
 			reason += " (--tokenizer can name another vocabulary)"
 		}

@@ -23,7 +23,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -121,22 +120,15 @@ func report(stderr io.Writer, name string, err error) int {
 		return 1 // whoever read the output has seen enough
 	case errors.As(err, &usage):
 		hint := name[len("bitnet"):]
-		fmt.Fprintf(stderr, "%s: %s (see: bitnet help%s)\n", name, visible(message(err)), hint)
+		fmt.Fprintf(stderr, "%s: %s (see: bitnet help%s)\n", name, visible(err.Error()), hint)
 		return 2
 	}
-	fmt.Fprintf(stderr, "%s: %s\n", name, visible(message(err)))
+	fmt.Fprintf(stderr, "%s: %s\n", name, visible(err.Error()))
 	if errors.As(err, &stop) {
 		return stop.status()
 	}
 	return 1
 }
-
-// packages are the names at the head of errors. They mean nothing to whoever
-// runs a command.
-var packages = regexp.MustCompile(`(^|[ (])(?:(?:bitnet|gguf|tokenizer|quant): )+`)
-
-// message returns the text of an error without the names of packages.
-func message(err error) string { return packages.ReplaceAllString(err.Error(), "$1") }
 
 func find(name string) *command {
 	for _, c := range commands {

@@ -31,10 +31,10 @@ const (
 )
 
 // ErrClosed says that the pool has been closed.
-var ErrClosed = errors.New("threads: the pool is closed")
+var ErrClosed = errors.New("the pool is closed")
 
 // ErrBroken says that a part of an earlier job has panicked.
-var ErrBroken = errors.New("threads: a job has panicked")
+var ErrBroken = errors.New("a job has panicked")
 
 // A Panic is what Run panics with where a part did, on whichever thread.
 type Panic struct {
