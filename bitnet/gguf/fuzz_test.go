@@ -16,6 +16,10 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(header(3, 0, 1).key("k", Array).u32(9).u64(1).u32(9).u64(1).u32(8).u64(1).str("x")))
 	f.Add([]byte(header(3, 0, 1).key("k", Array).u32(8).u64(2).str("a").u64(1 << 63)))
 	f.Add([]byte(header(3, 1<<63, 1<<63)))
+	f.Add([]byte(header(3, 0, 2).key(keyPart, Uint16).u8(0).u8(0).key(keyParts, Uint16).u8(2).u8(0)))
+	f.Add([]byte(header(3, 0, 2).key(keyPart, Uint8).u8(9).key(keyParts, Uint8).u8(2)))
+	f.Add([]byte(header(3, 0, 1).key(keyParts, String).str("2")))
+	f.Add([]byte("<!DOCTYPE html>"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := Parse(data)
 		if err != nil {
