@@ -107,6 +107,45 @@ lastBlocks:
 done:
 	RET
 
+// HALF multiplies half a block. With several tokens registers are scarce, so
+// that only two multiples of the codes are kept apart, at the price of a shift:
+// two fields are the codes and two are 4 times as large.
+#define HALF(offset, ACTIVATIONS, EACH) \
+	FMOVQ offset(R8), F18           \
+	FMOVQ offset(R9), F19           \
+	ACTIVATIONS(offset+96)          \
+	VAND  V31.B16, V18.B16, V16.B16 \
+	VAND  V31.B16, V19.B16, V17.B16 \
+	EACH(SDOT, 0)                   \
+	ACTIVATIONS(offset+64)          \
+	VAND  V30.B16, V18.B16, V16.B16 \
+	VAND  V30.B16, V19.B16, V17.B16 \
+	EACH(SDOT, 1)                   \
+	VUSHR $4, V18.B16, V18.B16      \
+	VUSHR $4, V19.B16, V19.B16      \
+	ACTIVATIONS(offset+32)          \
+	VAND  V31.B16, V18.B16, V16.B16 \
+	VAND  V31.B16, V19.B16, V17.B16 \
+	EACH(SDOT, 0)                   \
+	ACTIVATIONS(offset)             \
+	VAND  V30.B16, V18.B16, V16.B16 \
+	VAND  V30.B16, V19.B16, V17.B16 \
+	EACH(SDOT, 1)
+
+#define BLOCK(ACTIVATIONS, EACH)   \
+	HALF(0, ACTIVATIONS, EACH) \
+	HALF(16, ACTIVATIONS, EACH)
+
+#define JOIN(a, a4, b, b4) \
+	SSRA_S(2, a4, a)   \
+	SSRA_S(2, b4, b)
+
+// func codeDotsFewDotprod(sums []int32, codes []byte, q []int8, cols int)
+TEXT ·codeDotsFewDotprod(SB), NOSPLIT, $0-80
+	VMOVI $0x0c, V30.B16
+	VMOVI $0x03, V31.B16
+#include "codedots_arm64.h"
+
 // COLUMNS multiplies four columns of the row groups a and b with those of the
 // token groups p and r.
 #define COLUMNS(a, b, p, r)       \

@@ -4,6 +4,11 @@ package quant
 
 // neon needs nothing beyond the first ARMv8-A. It multiplies bytes to sums of
 // 16 bits, which are widened before they can overflow.
+//
+// minPanel is reckoned from Arm's tables of instructions, not measured: on a
+// Cortex-A72 multiplying takes all the time either way, and tiles gain nothing;
+// on a Cortex-A53, which does one thing at a time, they gain a tenth once there
+// are so many panels that unpacking does not count.
 var neon = Kernels{
 	name:        "neon",
 	absMax:      absMaxNeon,
@@ -12,7 +17,7 @@ var neon = Kernels{
 	dotTokens:   4,
 	tileRows:    tileRowsARM64,
 	panelTokens: groupSize,
-	minPanel:    4,
+	minPanel:    32,
 	packPanel:   packPanelNeon,
 	unpackTile:  unpackTileNeon,
 	mulTile:     mulTileNeon,
@@ -27,14 +32,20 @@ func absMaxNeon(x []float32) uint32
 func roundScaledNeon(q []int8, x []float32, s float32) int32
 
 func codeDotsNeon(sums []int32, codes []byte, q []int8, cols int) {
-	rows := len(codes) / (cols / 4)
-	for t := range len(q) / cols {
-		codeDotNeon(sums[t*rows:(t+1)*rows], codes, q[t*cols:(t+1)*cols])
+	if len(q) == cols {
+		codeDotNeon(sums, codes, q)
+	} else {
+		codeDotsFewNeon(sums, codes, q, cols)
 	}
 }
 
 //go:noescape
 func codeDotNeon(sums []int32, codes []byte, q []int8)
+
+// codeDotsFewNeon is codeDots for 2 to 4 tokens.
+//
+//go:noescape
+func codeDotsFewNeon(sums []int32, codes []byte, q []int8, cols int)
 
 // In a group, the members take turns after 16 columns: a register holds those
 // of one row or token.

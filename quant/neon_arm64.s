@@ -91,6 +91,48 @@ lastBlocks:
 done:
 	RET
 
+// FIELD multiplies one field of the codes, in V16 and V17, with the activations
+// at an offset, into sums of 16 bits; FIRST is SMULL where these begin.
+#define FIELD(FIRST, offset, ACTIVATIONS, EACH) \
+	ACTIVATIONS(offset)                     \
+	EACH(FIRST, 1)                          \
+	EACH(SMLAL2, 1)
+
+#define HALF(FIRST, offset, ACTIVATIONS, EACH)     \
+	FMOVQ offset(R8), F18                      \
+	FMOVQ offset(R9), F19                      \
+	VAND  V31.B16, V18.B16, V16.B16            \
+	VAND  V31.B16, V19.B16, V17.B16            \
+	FIELD(FIRST, offset+96, ACTIVATIONS, EACH) \
+	VUSHR $2, V18.B16, V16.B16                 \
+	VUSHR $2, V19.B16, V17.B16                 \
+	VAND  V31.B16, V16.B16, V16.B16            \
+	VAND  V31.B16, V17.B16, V17.B16            \
+	FIELD(SMLAL, offset+64, ACTIVATIONS, EACH) \
+	VUSHR $4, V18.B16, V16.B16                 \
+	VUSHR $4, V19.B16, V17.B16                 \
+	VAND  V31.B16, V16.B16, V16.B16            \
+	VAND  V31.B16, V17.B16, V17.B16            \
+	FIELD(SMLAL, offset+32, ACTIVATIONS, EACH) \
+	VUSHR $6, V18.B16, V16.B16                 \
+	VUSHR $6, V19.B16, V17.B16                 \
+	FIELD(SMLAL, offset, ACTIVATIONS, EACH)
+
+#define WIDEN_SUM(token, row, sum) SADALP_H(sum, sum-1)
+
+// A block puts 16 products into each sum of 16 bits, at most 16·3·128.
+#define BLOCK(ACTIVATIONS, EACH)           \
+	HALF(SMULL, 0, ACTIVATIONS, EACH)  \
+	HALF(SMLAL, 16, ACTIVATIONS, EACH) \
+	EACH(WIDEN_SUM, 1)
+
+#define JOIN(a, a16, b, b16) // done after each block
+
+// func codeDotsFewNeon(sums []int32, codes []byte, q []int8, cols int)
+TEXT ·codeDotsFewNeon(SB), NOSPLIT, $0-80
+	VMOVI $3, V31.B16
+#include "codedots_arm64.h"
+
 // LOW and HIGH multiply 8 of 16 columns of a token t with the four rows in V16
 // to V19.
 #define LOW(t, s0, s1, s2, s3) \

@@ -48,6 +48,9 @@
 // sxtl2 vD.8h, vN.16b
 #define SXTL2(n, d) WORD $(0x4f08a400 | (n)<<5 | (d))
 
+// sdot vD.4s, vN.16b, vM.16b
+#define SDOT(m, n, d) WORD $(0x4e809400 | (m)<<16 | (n)<<5 | (d))
+
 // smlal vD.4s, vN.4h, vM.4h
 #define SMLAL_H(m, n, d) WORD $(0x0e608000 | (m)<<16 | (n)<<5 | (d))
 

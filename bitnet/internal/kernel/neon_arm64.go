@@ -72,25 +72,44 @@ func mulFloat4Neon(c0, c1, c2, c3, a0, a1, a2, a3, b *float32, groupStride, inne
 //go:noescape
 func softmaxNeon(x []float32, scale float32) (largest, sum float32)
 
-func dotsHalfNeon(dst []float32, rows []uint16, x []float32, cols int) {
+// dotsInFours takes four vectors at a time, in whose products there are as many
+// lanes as there are registers for. A single one has a kernel of its own.
+func dotsInFours[D, R, X any](dst []D, rows []R, x []X, cols int, one func(dst []D, rows []R, x []X), few func(dst []D, rows []R, x []X, cols int)) {
 	n := len(rows) / cols
-	for v := range len(x) / cols {
-		dotHalfNeon(dst[v*n:(v+1)*n], rows, x[v*cols:(v+1)*cols])
+	for len(x) > 4*cols {
+		few(dst[:4*n], rows, x[:4*cols], cols)
+		dst, x = dst[4*n:], x[4*cols:]
 	}
+	if len(x) == cols {
+		one(dst, rows, x)
+	} else {
+		few(dst, rows, x, cols)
+	}
+}
+
+func dotsHalfNeon(dst []float32, rows []uint16, x []float32, cols int) {
+	dotsInFours(dst, rows, x, cols, dotHalfNeon, dotsHalfFewNeon)
 }
 
 //go:noescape
 func dotHalfNeon(dst []float32, rows []uint16, x []float32)
 
+// dotsHalfFewNeon is dotsHalfNeon for 2 to 4 vectors.
+//
+//go:noescape
+func dotsHalfFewNeon(dst []float32, rows []uint16, x []float32, cols int)
+
 func dotsInt8Neon(dst []int32, rows []int8, x []int16, cols int) {
-	n := len(rows) / cols
-	for v := range len(x) / cols {
-		dotInt8Neon(dst[v*n:(v+1)*n], rows, x[v*cols:(v+1)*cols])
-	}
+	dotsInFours(dst, rows, x, cols, dotInt8Neon, dotsInt8FewNeon)
 }
 
 //go:noescape
 func dotInt8Neon(dst []int32, rows []int8, x []int16)
+
+// dotsInt8FewNeon is dotsInt8Neon for 2 to 4 vectors.
+//
+//go:noescape
+func dotsInt8FewNeon(dst []int32, rows []int8, x []int16, cols int)
 
 //go:noescape
 func quantizeHalfNeon(dst []int8, row []uint16) (step, rest, squares float32)

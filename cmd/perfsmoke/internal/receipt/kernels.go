@@ -27,7 +27,7 @@ var (
 		"avx512":  {float: "avx512", architecture: "amd64", features: avx512Features},
 		"amx":     {float: "avx512", architecture: "amd64", os: "linux", features: append([]string{"AMXINT8", "AMXTILE"}, avx512Features...)},
 		"neon":    {float: "neon", architecture: "arm64", features: []string{"ASIMD"}},
-		"dotprod": {float: "neon", architecture: "arm64", features: []string{"ASIMD", "ASIMDDP"}},
+		"dotprod": {float: "dotprod", architecture: "arm64", features: []string{"ASIMD", "ASIMDDP"}},
 	}
 )
 
@@ -78,7 +78,7 @@ const (
 	// alwaysTiled is a number of tokens from which on every kernel set
 	// multiplies them as a block. How many fewer it takes differs between
 	// sets; one token alone never is a block.
-	alwaysTiled = 16
+	alwaysTiled = 32
 )
 
 // expectedCounts returns how often each kernel is dispatched in all repeats of a
