@@ -32,6 +32,11 @@ func TestErrorsNameNoPackage(t *testing.T) {
 			}
 			files++
 			ast.Inspect(file, func(n ast.Node) bool {
+				if call, ok := n.(*ast.CallExpr); ok {
+					if name, ok := call.Fun.(*ast.Ident); ok && name.Name == "panic" {
+						return false // over a mistake in this program, for whoever mends it
+					}
+				}
 				literal, ok := n.(*ast.BasicLit)
 				if !ok || literal.Kind != token.STRING {
 					return true
