@@ -28,10 +28,24 @@
 // [OpenBytes] opens a file that lies in memory. The package bitnet/arithmetic has
 // a small trained model to begin with, which needs no file.
 //
-// [Session.Stream] gives the same text token by token. [NewChat] holds a
-// conversation in the form that the published models were trained on.
+// [Session.Stream] gives the same text token by token.
 // [Session.Append] is what lies beneath: token ids in, logits out.
 // [Session.Fork] and [Session.Truncate] let several texts share a beginning.
+//
+// # Conversations
+//
+// [NewChat] holds a conversation in the form that the published models were
+// trained on, [ResumeChat] goes on with one that is there as messages:
+//
+//	c, err := bitnet.NewChat(ctx, s, "You are a helpful assistant.")
+//	if err != nil {
+//		return err
+//	}
+//	r, err := c.Send(ctx, "What is the capital of France?", bitnet.GenerateOptions{})
+//
+// A program that is given the whole conversation each time, as a server is, calls
+// [Model.EncodeChat], [Session.Follow], which evaluates only what the session
+// does not hold yet, and [Session.StreamTokens].
 //
 // # The same bits everywhere
 //

@@ -116,6 +116,38 @@ func ExampleSession_Fork() {
 	//  When? [2810 3595] after 2 new tokens
 }
 
+// A server is given whole conversations. The session keeps what it holds of one.
+func ExampleSession_Follow() {
+	m, s := open()
+	defer m.Close()
+	defer s.Close()
+	ctx := context.Background()
+	messages := []bitnet.Message{{Role: bitnet.RoleUser, Content: "Hello!"}}
+	for range 2 {
+		ids, err := m.EncodeChat(messages)
+		if err != nil {
+			log.Fatal(err)
+		}
+		kept, err := s.Follow(ctx, ids)
+		if err != nil {
+			log.Fatal(err)
+		}
+		for token, err := range s.StreamTokens(ctx, nil, bitnet.GenerateOptions{MaxTokens: 4}) {
+			if err != nil {
+				log.Fatal(err)
+			}
+			fmt.Printf("%q ", token.Text)
+		}
+		fmt.Println("after", len(ids), "tokens,", len(ids)-kept, "of them new")
+		messages = append(messages,
+			bitnet.Message{Role: bitnet.RoleAssistant, Content: s.Result().Text},
+			bitnet.Message{Role: bitnet.RoleUser, Content: "And now?"})
+	}
+	// Output:
+	// "yst" " be" ".I" "255" after 14 tokens, 14 of them new
+	// "yst" "" " real" "_set" after 31 tokens, 13 of them new
+}
+
 func ExampleChat() {
 	m, s := open()
 	defer m.Close()
@@ -135,4 +167,30 @@ func ExampleChat() {
 	// Output:
 	// 5 tokens of an answer, 32 tokens of conversation
 	// 5 tokens of an answer, 50 tokens of conversation
+}
+
+// A conversation is kept as its messages, and goes on elsewhere or otherwise.
+func ExampleResumeChat() {
+	m, s := open()
+	defer m.Close()
+	defer s.Close()
+	ctx := context.Background()
+	chat, err := bitnet.ResumeChat(ctx, s, []bitnet.Message{
+		{Role: bitnet.RoleUser, Content: "Hello!"},
+		{Role: bitnet.RoleAssistant, Content: "Hello, what can I do for you?"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, seed := range []uint64{1, 2} { // two answers to the same question
+		r, err := chat.Send(ctx, "Tell me a story.", bitnet.GenerateOptions{MaxTokens: 3, Temperature: 1, Seed: seed})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%q after %d new tokens\n", r.Text, r.PromptTokens)
+		chat.Undo()
+	}
+	// Output:
+	// "_sizeANT later" after 15 new tokens
+	// ".I oper'),\n" after 0 new tokens
 }

@@ -178,6 +178,7 @@ func (s *Session) logProb(logits []float32, id int) float64 {
 // usable. Where the prompt cannot be evaluated there is no Result and the
 // session is as before.
 func (s *Session) Generate(ctx context.Context, prompt string, opts GenerateOptions) (*Result, error) {
+	s.result = nil
 	ids, err := s.encodePrompt(prompt)
 	if err != nil {
 		return nil, err
@@ -233,11 +234,11 @@ func (s *Session) encodePrompt(prompt string) ([]int, error) {
 // withBeginOfText puts the begin-of-text token first where the model wants one,
 // the session is empty and it is not there yet.
 func (s *Session) withBeginOfText(ids []int) []int {
-	begin, ok := s.model.tokenizer.BeginOfText()
-	if !ok || !s.model.tokenizer.AddsBeginOfText() || len(s.tokens) > 0 || len(ids) > 0 && ids[0] == begin {
+	begin := s.model.beginOfText()
+	if len(begin) == 0 || len(s.tokens) > 0 || len(ids) > 0 && ids[0] == begin[0] {
 		return ids
 	}
-	return append([]int{begin}, ids...)
+	return append(begin, ids...)
 }
 
 func (s *Session) generate(ctx context.Context, prompt []int, o *GenerateOptions, yield func(Token) bool) (*Result, error) {

@@ -217,10 +217,8 @@ func (s *Session) extend(ctx context.Context, ids []int, w want, progress func(e
 	if len(ids) > s.context-len(s.tokens) {
 		return &ContextError{Length: len(s.tokens), Added: len(ids), Context: s.context}
 	}
-	for i, id := range ids {
-		if id < 0 || id >= s.model.config.VocabularySize {
-			return &TokenError{ID: id, Index: i, Vocabulary: s.model.config.VocabularySize}
-		}
+	if err := s.model.checkTokens(ids); err != nil {
+		return err
 	}
 	if len(s.tokens)+len(ids) == 0 {
 		return ErrEmpty

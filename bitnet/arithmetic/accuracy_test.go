@@ -121,7 +121,7 @@ func TestAskNext(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, _, err := tasks.AskNext(t.Context(), shared, m.Tokenizer(), q); err != nil || got != want {
+			if got, _, err := tasks.AskNext(t.Context(), m, shared, q); err != nil || got != want {
 				t.Errorf("%q: answer %q, asked alone %q (error %v)", q.Prompt, got, want, err)
 			}
 		}

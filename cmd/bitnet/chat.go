@@ -192,7 +192,7 @@ func newLineReader(r io.Reader) *lineReader {
 func (t *conversation) answer(said string, turn uint64) error {
 	options := t.options
 	options.Seed += turn // other draws each turn, the same ones each time
-	session := t.chat.Session()
+	session, dropped := t.chat.Session(), t.chat.Dropped()
 	wait := newWait(t.call)
 	written, newline := false, true
 	var writing error
@@ -221,6 +221,9 @@ func (t *conversation) answer(said string, turn uint64) error {
 			return err
 		}
 	}
+	if n := t.chat.Dropped() - dropped; n > 0 {
+		t.note("the context is full: the model has forgotten the oldest %d messages", n)
+	}
 	if signalled != nil && (!t.interactive || signalled != os.Interrupt) {
 		return &interruption{signal: signalled}
 	}
@@ -237,7 +240,7 @@ func (t *conversation) answer(said string, turn uint64) error {
 	case result.Reason == bitnet.StopMaxTokens:
 		t.note("cut after %d tokens: --max-tokens allows more", result.CompletionTokens)
 	case result.Reason == bitnet.StopContext:
-		t.note("the context of %d tokens is full: leave and start a new conversation", session.Context())
+		t.note("the context of %d tokens is full: the answer was cut", session.Context())
 	}
 	if result != nil {
 		t.debugf("%s, %d tokens of context used", measureTurn(result), session.Len())

@@ -52,8 +52,8 @@ func TestChat(t *testing.T) {
 func TestChatWithFullContext(t *testing.T) {
 	var out, errs bytes.Buffer
 	status := run([]string{"chat", "--model", tiny, "--max-tokens", "0"}, strings.NewReader("Hello\nWho are you?\n"), &out, &errs, func(string) string { return "" })
-	if status != 1 || !strings.Contains(errs.String(), "[the context of 512 tokens is full: leave and start a new conversation]\n") ||
-		!strings.HasSuffix(errs.String(), "the context room for 0 of 512: say less, or start a new conversation\n") {
+	const full = "[the context of 512 tokens is full: the answer was cut]\n"
+	if status != 0 || !strings.HasSuffix(errs.String(), full+"[the context is full: the model has forgotten the oldest 2 messages]\n"+full) {
 		t.Errorf("status %d, said %q", status, errs.String())
 	}
 }

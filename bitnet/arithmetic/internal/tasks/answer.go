@@ -33,18 +33,12 @@ func Ask(ctx context.Context, s *bitnet.Session, q Question) (answer string, sto
 // AskNext is [Ask] for one question after the other: what the prompt has in
 // common with the tokens that the session holds is not evaluated again, which is
 // most of it where questions come in order. Answers are the same.
-func AskNext(ctx context.Context, s *bitnet.Session, t *tokenizer.Tokenizer, q Question) (answer string, stopped bool, err error) {
-	ids, err := tokens(t, q)
+func AskNext(ctx context.Context, m *bitnet.Model, s *bitnet.Session, q Question) (answer string, stopped bool, err error) {
+	ids, err := tokens(m, q)
 	if err != nil {
 		return "", false, err
 	}
-	held := s.Tokens()
-	common := 0
-	for common < len(held) && common < len(ids)-1 && held[common] == ids[common] {
-		common++
-	}
-	s.Truncate(common)
-	if _, err := s.Append(ctx, ids[common:]); err != nil {
+	if _, err := s.Follow(ctx, ids); err != nil {
 		return "", false, err
 	}
 	r, err := s.Generate(ctx, "", greedy)
@@ -55,26 +49,15 @@ func AskNext(ctx context.Context, s *bitnet.Session, t *tokenizer.Tokenizer, q Q
 }
 
 // tokens returns what a model reads before it answers.
-func tokens(t *tokenizer.Tokenizer, q Question) ([]int, error) {
-	var ids []int
-	if begin, ok := t.BeginOfText(); ok {
-		ids = append(ids, begin)
-	}
-	parts := []string{q.Prompt}
+func tokens(m *bitnet.Model, q Question) ([]int, error) {
 	if q.Chat {
-		parts = []string{"User: " + q.Prompt, "Assistant: "}
+		return m.EncodeChat([]bitnet.Message{{Role: bitnet.RoleUser, Content: q.Prompt}})
 	}
-	for i, part := range parts {
-		more, err := t.Encode(part, tokenizer.PlainText())
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, more...)
-		if end, ok := t.TokenID("<|eot_id|>"); ok && q.Chat && i == 0 {
-			ids = append(ids, end)
-		}
+	options := []tokenizer.EncodeOption{tokenizer.PlainText()}
+	if _, ok := m.Tokenizer().BeginOfText(); ok {
+		options = append(options, tokenizer.AddBeginOfText())
 	}
-	return ids, nil
+	return m.Tokenizer().Encode(q.Prompt, options...)
 }
 
 // Right counts the questions that a model answers rightly: with nothing but the
@@ -86,7 +69,7 @@ func Right(ctx context.Context, m *bitnet.Model, questions []Question) (right in
 	}
 	defer s.Close()
 	for _, q := range questions {
-		answer, stopped, err := AskNext(ctx, s, m.Tokenizer(), q)
+		answer, stopped, err := AskNext(ctx, m, s, q)
 		if err != nil {
 			return right, err
 		}
