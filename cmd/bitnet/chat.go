@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -21,12 +22,24 @@ var chatCommand = command{
 	help: `bitnet chat [--model M] [--system S] [flags]
 
 A conversation: one line of standard input is one turn, and the answer goes to
-standard output. On a terminal, Ctrl-C ends an answer and keeps the
-conversation; at the prompt it leaves, and so does Ctrl-D.
+standard output. White space around a turn is left out.
+
+On a terminal lines can be edited, the arrow keys bring back earlier ones, and a
+paste of many lines is one turn. A turn goes on in the next line where a line
+ends with \ and where Alt-Enter is pressed. Ctrl-C ends an answer and keeps the
+conversation; at the prompt it leaves, and so does Ctrl-D. There are commands,
+which Tab completes:
+
+` + chatCommandHelp() + `
+To say something that begins with such a word, put a space before it.
 
 ` + modelHelp + `  --system S        what the model is told before the conversation
+  --prompt-file F   say what is in this file first, all of it as one turn; - is
+                    standard input
   --max-tokens N    cut an answer after N tokens; 0 means when the context is
                     full (default: 1024)
+  --no-drop         forget nothing: where the context is full, the conversation
+                    ends; without it the model forgets the oldest turns then
 ` + generationHelp,
 	run: chat,
 }
@@ -35,19 +48,26 @@ conversation; at the prompt it leaves, and so does Ctrl-D.
 type conversation struct {
 	*call
 	chat        *bitnet.Chat
+	chatOptions []bitnet.ChatOption
 	options     bitnet.GenerateOptions
 	out         textWriter
 	interactive bool // standard input is a terminal
 	signals     chan os.Signal
+	read        func() (string, error) // the next turn; io.EOF at the end
+
+	answers uint64         // so many have been asked for
+	last    *bitnet.Result // of the last one
 }
 
 func chat(c *call) error {
 	var model modelFlags
 	var generation generationFlags
-	flags := newFlags()
+	flags := c.newFlags()
 	model.register(flags, c.settings)
 	generation.register(flags, c.settings, 1024)
 	system := flags.String("system", "", "")
+	promptFile := flags.String("prompt-file", "", "")
+	noDrop := flags.Bool("no-drop", false, "")
 	if err := parseAlone(flags, c.args); err != nil {
 		return err
 	}
@@ -58,26 +78,47 @@ func chat(c *call) error {
 	if err != nil {
 		return err
 	}
+	first := ""
+	if *promptFile != "" {
+		if first, err = readPrompt(c, *promptFile); err != nil {
+			return err
+		}
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	// What is typed from now on waits until it is read.
+	editor, closeEditor := newEditor(c, completeChatCommand)
+	defer closeEditor()
 	m, _, err := model.open(c)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	s, err := m.NewSession()
+	s, err := generation.newSession(m)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
 
 	talk := &conversation{
 		call:        c,
 		options:     options,
 		out:         textWriter{w: c.stdout, terminal: isTerminal(c.stdout)},
 		interactive: isTerminal(c.stdin),
-		signals:     make(chan os.Signal, 1),
+		signals:     signals,
 	}
-	signal.Notify(talk.signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(talk.signals)
+	if editor != nil {
+		talk.read = editor.read
+	} else {
+		talk.read = readLines(c.stdin, func() {
+			if talk.interactive {
+				io.WriteString(c.stderr, "> ")
+			}
+		})
+	}
+	if *noDrop {
+		talk.chatOptions = append(talk.chatOptions, bitnet.WithoutDropping())
+	}
 	if generation.seed != nil {
 		c.infof("seed %d", *generation.seed)
 	}
@@ -85,7 +126,7 @@ func chat(c *call) error {
 		wait := newWait(c)
 		defer wait.end()
 		var err error
-		talk.chat, err = bitnet.NewChat(ctx, s, *system)
+		talk.chat, err = bitnet.NewChat(ctx, s, *system, talk.chatOptions...)
 		return err
 	})
 	if signalled != nil {
@@ -94,12 +135,18 @@ func chat(c *call) error {
 	if err != nil {
 		return describeSystem(err)
 	}
+	defer func() { talk.chat.Session().Close() }() // by then another one, perhaps
 	if talk.interactive {
 		name := m.Config().Name
 		if name == "" {
 			name = m.Config().Architecture
 		}
-		c.infof("%s, %d tokens of context. Ctrl-C ends an answer, Ctrl-D leaves.", name, s.Context())
+		c.infof("%s, %d tokens of context. /help lists commands, Ctrl-C ends an answer, Ctrl-D leaves.", name, s.Context())
+	}
+	if *promptFile != "" {
+		if err := talk.answer(first); err != nil {
+			return err
+		}
 	}
 	return talk.hold()
 }
@@ -125,15 +172,12 @@ func (t *conversation) interruptible(f func(ctx context.Context) error) (os.Sign
 	return <-came, err
 }
 
-// hold takes turns until standard input ends.
+// hold takes turns until there are no more.
 func (t *conversation) hold() error {
-	lines := newLineReader(t.stdin)
-	defer close(lines.wanted)
-	for turn := uint64(0); ; {
-		if t.interactive {
-			io.WriteString(t.stderr, "> ")
-		}
-		lines.wanted <- struct{}{}
+	turns := newTurnReader(t.read)
+	defer close(turns.wanted)
+	for {
+		turns.wanted <- struct{}{}
 		select {
 		case s := <-t.signals:
 			if t.interactive && s == os.Interrupt {
@@ -141,57 +185,78 @@ func (t *conversation) hold() error {
 				return nil
 			}
 			return &interruption{signal: s}
-		case line, ok := <-lines.lines:
+		case said, ok := <-turns.turns:
 			if !ok {
 				if t.interactive {
 					io.WriteString(t.stderr, "\n")
 				}
-				return lines.err
+				return turns.err
 			}
-			if line == "" {
-				continue
+			var err error
+			if t.interactive && isChatCommand(said) {
+				err = t.command(said)
+			} else if strings.TrimSpace(said) != "" {
+				err = t.answer(said)
 			}
-			if err := t.answer(line, turn); err != nil {
+			if errors.Is(err, errLeave) {
+				return nil
+			}
+			if err != nil {
 				return err
 			}
-			turn++
 		}
 	}
 }
 
-// A lineReader reads lines where a signal can be awaited at the same time. It
-// reads only when a line is wanted: on some systems Ctrl-C, which may be meant
+// A turnReader reads turns where a signal can be awaited at the same time. It
+// reads only when a turn is wanted: on some systems Ctrl-C, which may be meant
 // for an answer, ends a read that is under way.
-type lineReader struct {
+type turnReader struct {
 	wanted chan struct{} // the reader's user asks, and closes it when done
-	lines  chan string   // closed at the end
+	turns  chan string   // closed at the end
 	err    error         // valid then
 }
 
-func newLineReader(r io.Reader) *lineReader {
-	l := &lineReader{wanted: make(chan struct{}, 1), lines: make(chan string, 1)}
+func newTurnReader(read func() (string, error)) *turnReader {
+	r := &turnReader{wanted: make(chan struct{}, 1), turns: make(chan string, 1)}
 	go func() {
-		defer close(l.lines)
-		scanner := bufio.NewScanner(input.SkipMark(r))
-		scanner.Buffer(nil, maxInput)
-		for range l.wanted {
-			if !scanner.Scan() {
-				break
+		defer close(r.turns)
+		for range r.wanted {
+			turn, err := read()
+			if err == io.EOF {
+				return
 			}
-			l.lines <- scanner.Text()
-		}
-		if err := scanner.Err(); err != nil {
-			l.err = fmt.Errorf("reading standard input: %w", err)
+			if err != nil {
+				r.err = fmt.Errorf("reading standard input: %w", err)
+				return
+			}
+			r.turns <- turn
 		}
 	}()
-	return l
+	return r
+}
+
+// readLines returns a function that reads the next line, after prompt.
+func readLines(r io.Reader, prompt func()) func() (string, error) {
+	scanner := bufio.NewScanner(input.SkipMark(r))
+	scanner.Buffer(nil, maxInput)
+	return func() (string, error) {
+		prompt()
+		if scanner.Scan() {
+			return scanner.Text(), nil
+		}
+		if err := scanner.Err(); err != nil {
+			return "", err
+		}
+		return "", io.EOF
+	}
 }
 
 // answer takes one turn. On a terminal it tells what went wrong and lets the
 // conversation go on; everything else ends at the first trouble.
-func (t *conversation) answer(said string, turn uint64) error {
+func (t *conversation) answer(said string) error {
 	options := t.options
-	options.Seed += turn // other draws each turn, the same ones each time
+	options.Seed += t.answers // other draws each turn, the same ones each time
 	session, dropped := t.chat.Session(), t.chat.Dropped()
 	wait := newWait(t.call)
 	written, newline := false, true
@@ -215,20 +280,21 @@ func (t *conversation) answer(said string, turn uint64) error {
 	if writing != nil {
 		return writing
 	}
+	t.answers++
 	result := session.Result()
 	if written && !newline || !t.interactive && result != nil {
 		if err := writeOut(t.stdout, "\n"); err != nil {
 			return err
 		}
 	}
-	if n := t.chat.Dropped() - dropped; n > 0 {
-		t.note("the context is full: the model has forgotten the oldest %d messages", n)
-	}
 	if signalled != nil && (!t.interactive || signalled != os.Interrupt) {
 		return &interruption{signal: signalled}
 	}
+	if n := t.chat.Dropped() - dropped; n > 0 {
+		t.note("the context is full: the model has forgotten the oldest %d messages", n)
+	}
 	switch {
-	case err != nil && errors.Is(err, context.Canceled) && result == nil:
+	case err != nil && errors.Is(err, context.Canceled) && (result == nil || result.CompletionTokens == 0):
 		t.note("interrupted: the turn was taken back")
 	case err != nil && errors.Is(err, context.Canceled):
 		t.note("interrupted after %d tokens", result.CompletionTokens)
@@ -243,6 +309,7 @@ func (t *conversation) answer(said string, turn uint64) error {
 		t.note("the context of %d tokens is full: the answer was cut", session.Context())
 	}
 	if result != nil {
+		t.last = result
 		t.debugf("%s, %d tokens of context used", measureTurn(result), session.Len())
 	}
 	return nil
@@ -269,7 +336,7 @@ func describeSystem(err error) error {
 func describeTurn(err error) error {
 	var full *bitnet.ContextError
 	if errors.As(err, &full) {
-		return fmt.Errorf("this turn has %d tokens and the context room for %d of %d: say less, or start a new conversation", full.Added, full.Context-full.Length, full.Context)
+		return fmt.Errorf("this turn has %d tokens and the context room for %d of %d: say less, or clear the conversation", full.Added, full.Context-full.Length, full.Context)
 	}
 	return err
 }

@@ -56,6 +56,11 @@ func TestChatWithFullContext(t *testing.T) {
 	if status != 0 || !strings.HasSuffix(errs.String(), full+"[the context is full: the model has forgotten the oldest 2 messages]\n"+full) {
 		t.Errorf("status %d, said %q", status, errs.String())
 	}
+	errs.Reset()
+	status = run([]string{"chat", "--model", tiny, "--max-tokens", "0", "--no-drop", "--context", "100"}, strings.NewReader("Hello\nWho are you?\n"), &out, &errs, func(string) string { return "" })
+	if status != 1 || !strings.HasSuffix(errs.String(), "the context room for 0 of 100: say less, or clear the conversation\n") {
+		t.Errorf("--no-drop: status %d, said %q", status, errs.String())
+	}
 }
 
 // watcher hands on what is written to it.
@@ -108,6 +113,7 @@ func TestChatInterrupted(t *testing.T) {
 		out:         textWriter{w: stdout, terminal: true},
 		interactive: true,
 		signals:     signals,
+		read:        readLines(stdin, func() { io.WriteString(stderr, "> ") }),
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- talk.hold() }()

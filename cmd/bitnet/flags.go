@@ -20,11 +20,13 @@ import (
 	"github.com/gobitnet/gobitnet/tokenizer"
 )
 
-func newFlags() *flag.FlagSet {
-	flags := flag.NewFlagSet("", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // the error says it all
-	flags.Usage = func() {}
-	return flags
+// newFlags returns the set of the command's flags, which it keeps for whoever
+// wants to know them.
+func (c *call) newFlags() *flag.FlagSet {
+	c.flags = flag.NewFlagSet("", flag.ContinueOnError)
+	c.flags.SetOutput(io.Discard) // the error says it all
+	c.flags.Usage = func() {}
+	return c.flags
 }
 
 // parse parses flags that stand before, between and behind the positional
@@ -91,7 +93,7 @@ func (m *modelFlags) register(flags *flag.FlagSet, s settings) {
 // checkNames refuses names of files that were given as nothing, as by a variable
 // of a script that is not set: the built-in model is for whoever names none.
 func checkNames(flags *flag.FlagSet) error {
-	for _, name := range []string{"model", "tokenizer"} {
+	for _, name := range []string{"model", "tokenizer", "prompt-file"} {
 		if given(flags, name) && flags.Lookup(name).Value.String() == "" {
 			return usagef("--%s is given, but empty: name a file, or leave it out", name)
 		}
@@ -181,7 +183,10 @@ type generationFlags struct {
 	temperature float64
 	topK        int
 	topP, minP  float64
+	penalty     float64
 	seed        *uint64
+	stop        []string
+	context     int // 0: what the model has
 }
 
 const generationHelp = `  --greedy          always take the likeliest token; this is the default
@@ -191,8 +196,13 @@ const generationHelp = `  --greedy          always take the likeliest token; thi
                     (default: 0, none)
   --top-p P         draw from the fewest likeliest tokens that together have the
                     probability P (default: 1, all)
+  --repeat-penalty X
+                    make tokens that are in the text already less likely by this
+                    factor (default: 1, none)
   --seed N          the same seed gives the same text on every machine (default:
                     BITNET_SEED, or a random one that is told)
+  --stop TEXT       end where this text appears; may be given several times
+  --context N       hold N tokens at most (default: as many as the model can)
 `
 
 func (g *generationFlags) register(flags *flag.FlagSet, s settings, maxTokens int) {
@@ -208,19 +218,38 @@ func (g *generationFlags) register(flags *flag.FlagSet, s settings, maxTokens in
 	flags.Func("top-p", "", share(&g.topP))
 	flags.Func("min-p", "", share(&g.minP))
 	flags.BoolVar(&g.greedy, "greedy", false, "")
-	flags.Func("temperature", "", func(text string) error {
-		x, err := strconv.ParseFloat(text, 64)
-		if err != nil || x != 0 && !(x >= 1e-6 && x <= 1e6) {
-			return errors.New("it must be 0 or a number from 0.000001 to 1000000")
+	flags.Func("temperature", "", factor(&g.temperature))
+	flags.Func("repeat-penalty", "", factor(&g.penalty))
+	flags.Func("stop", "", func(text string) error {
+		if text == "" {
+			return errors.New("it must not be empty")
 		}
-		g.temperature = x
+		g.stop = append(g.stop, text)
 		return nil
+	})
+	flags.Func("context", "", func(text string) (err error) {
+		if g.context, err = parseCount(text, math.MaxInt32); g.context == 0 {
+			return errors.New("it must be a whole number from 1 to the model's context")
+		}
+		return err
 	})
 	flags.Func("seed", "", func(text string) error {
 		seed, err := parseSeed(text)
 		g.seed = &seed
 		return err
 	})
+}
+
+// factor parses a temperature or a penalty; 0 is none.
+func factor(p *float64) func(string) error {
+	return func(text string) error {
+		x, err := strconv.ParseFloat(text, 64)
+		if err != nil || x != 0 && !(x >= 1e-6 && x <= 1e6) {
+			return errors.New("it must be 0 or a number from 0.000001 to 1000000")
+		}
+		*p = x
+		return nil
+	}
 }
 
 // share parses a number from 0 to 1.
@@ -239,11 +268,16 @@ func share(p *float64) func(string) error {
 // tokens are drawn and no seed was given it draws one. Greedy decoding has no
 // seed: g.seed is nil afterwards.
 func (g *generationFlags) options(c *call) (bitnet.GenerateOptions, error) {
-	o := bitnet.GenerateOptions{MaxTokens: g.maxTokens, Temperature: g.temperature, TopK: g.topK, TopP: g.topP, MinP: g.minP}
+	o := bitnet.GenerateOptions{
+		MaxTokens: g.maxTokens, Stop: g.stop, Temperature: g.temperature,
+		TopK: g.topK, TopP: g.topP, MinP: g.minP, RepetitionPenalty: g.penalty,
+	}
 	if g.temperature == 0 {
 		g.seed = nil
-		if g.topK != 0 || g.topP != 0 || g.minP != 0 {
-			c.warnf("--top-k, --top-p and --min-p change nothing at temperature 0")
+		for _, name := range []string{"top-k", "top-p", "min-p", "seed"} {
+			if given(c.flags, name) {
+				c.warnf("--%s changes nothing without --temperature", name)
+			}
 		}
 		return o, nil
 	}
@@ -260,6 +294,17 @@ func (g *generationFlags) options(c *call) (bitnet.GenerateOptions, error) {
 	}
 	o.Seed = *g.seed
 	return o, nil
+}
+
+// newSession returns a session with the context that the flags ask for.
+func (g *generationFlags) newSession(m *bitnet.Model) (*bitnet.Session, error) {
+	if g.context == 0 {
+		return m.NewSession()
+	}
+	if n := m.Config().ContextLength; g.context > n {
+		return nil, fmt.Errorf("--context %d is more than the model's %d", g.context, n)
+	}
+	return m.NewSession(bitnet.WithContext(g.context))
 }
 
 // debugKernels tells how often each kernel was used.

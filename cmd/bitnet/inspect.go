@@ -18,20 +18,24 @@ import (
 var inspectCommand = command{
 	name:    "inspect",
 	summary: "show what is in a GGUF file",
-	help: `bitnet inspect [M]
+	help: `bitnet inspect [M] [--json]
 
 Prints the metadata, the tensors and the sizes of a GGUF file, of whatever
 model, and whether this program can run it. Long texts and lists are cut.
 
   --model M         the file, where it is not an argument (default:
                     BITNET_MODEL, or the built-in one)
+  --json            print one JSON object: file, version, alignment, size,
+                    metadata, tensors, use; of lists longer than 64 only the
+                    length
 `,
 	run: inspect,
 }
 
 func inspect(c *call) error {
-	flags := newFlags()
+	flags := c.newFlags()
 	model := flags.String("model", c.settings.model, "")
+	asJSON := flags.Bool("json", false, "")
 	paths, err := parse(flags, c.args)
 	if err != nil {
 		return err
@@ -63,9 +67,13 @@ func inspect(c *call) error {
 		return describeOpen(path, err)
 	}
 	defer f.Close()
+	u := usable(f, open)
+	if *asJSON {
+		return printInspection(c.stdout, cmp.Or(path, builtIn), f, u)
+	}
 	w := bufio.NewWriterSize(c.stdout, 1<<16)
 	printFile(w, cmp.Or(path, builtIn), f)
-	printUse(w, f, open)
+	printUse(w, u)
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("writing standard output: %w", err)
 	}
@@ -168,27 +176,42 @@ func printTotals(w io.Writer, tensors []gguf.Tensor) {
 	}
 }
 
-// printUse says what this program can do with the file, which open opens.
-func printUse(w io.Writer, f *gguf.File, open func(...bitnet.Option) (*bitnet.Model, error)) {
-	fmt.Fprintf(w, "\nuse\n")
-	if t, err := tokenizer.FromGGUF(f); err == nil {
-		fmt.Fprintf(w, "  tokenize   yes, %d tokens\n", t.VocabularySize())
-	} else {
-		fmt.Fprintf(w, "  tokenize   no: %s\n", visible(err.Error()))
+// use is what this program can do with a file.
+type use struct {
+	tokenize, run error // why not
+	vocabulary    int
+	config        bitnet.Config
+}
+
+// usable tries to use a file, which open opens as a model.
+func usable(f *gguf.File, open func(...bitnet.Option) (*bitnet.Model, error)) (u use) {
+	var t *tokenizer.Tokenizer
+	if t, u.tokenize = tokenizer.FromGGUF(f); u.tokenize == nil {
+		u.vocabulary = t.VocabularySize()
 	}
-	m, err := open(bitnet.WithThreads(1))
-	if err != nil {
-		reason := err.Error()
-		if errors.Is(err, tokenizer.ErrVocabulary) {
-			reason += " (--tokenizer can name another vocabulary)"
-		}
-		fmt.Fprintf(w, "  run        no: %s\n", visible(reason))
+	var m *bitnet.Model
+	if m, u.run = open(bitnet.WithThreads(1)); u.run == nil {
+		u.config = m.Config()
+		m.Close()
+	} else if errors.Is(u.run, tokenizer.ErrVocabulary) {
+		u.run = fmt.Errorf("%w (--tokenizer can name another vocabulary)", u.run)
+	}
+	return u
+}
+
+func printUse(w io.Writer, u use) {
+	fmt.Fprintf(w, "\nuse\n")
+	if u.tokenize == nil {
+		fmt.Fprintf(w, "  tokenize   yes, %d tokens\n", u.vocabulary)
+	} else {
+		fmt.Fprintf(w, "  tokenize   no: %s\n", visible(u.tokenize.Error()))
+	}
+	if u.run != nil {
+		fmt.Fprintf(w, "  run        no: %s\n", visible(u.run.Error()))
 		return
 	}
-	defer m.Close()
-	config := m.Config()
 	fmt.Fprintf(w, "  run        yes: %d blocks of width %d, feed-forward %d, %d heads on %d, context %d\n",
-		config.Blocks, config.EmbeddingLength, config.FeedForwardLength, config.Heads, config.KVHeads, config.ContextLength)
+		u.config.Blocks, u.config.EmbeddingLength, u.config.FeedForwardLength, u.config.Heads, u.config.KVHeads, u.config.ContextLength)
 }
 
 // grouped writes a number with its thousands apart.

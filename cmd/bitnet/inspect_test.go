@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/gobitnet/gobitnet/bitnet/gguf"
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestInspect(t *testing.T) {
@@ -130,5 +133,81 @@ func TestDamagedFiles(t *testing.T) {
 	}
 	if refused < 60 {
 		t.Errorf("only %d of 180 calls were refused", refused)
+	}
+}
+
+func TestInspectJSON(t *testing.T) {
+	type object = map[string]any
+	inspected := func(path string) (all object) {
+		t.Helper()
+		out, _ := succeed(t, "inspect", "--json", path)
+		if err := json.Unmarshal([]byte(out), &all); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	all := inspected(tiny)
+	f, err := gguf.Open(tiny)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	metadata := all["metadata"].(object)
+	if len(metadata) != len(f.Keys()) || all["size"] != float64(f.Size()) || all["version"] != 3.0 || all["file"] != tiny {
+		t.Errorf("%d keys of a file of %v bytes", len(metadata), all["size"])
+	}
+	for key, want := range map[string]object{
+		"general.architecture":                          {"type": "string", "value": "bitnet-b1.58"},
+		"bitnet-b1.58.block_count":                      {"type": "uint32", "value": 4.0},
+		"tokenizer.ggml.tokens":                         {"type": "string", "length": 4096.0, "value": nil},
+		"tokenizer.ggml.add_bos_token":                  {"type": "bool", "value": true},
+		"bitnet-b1.58.attention.layer_norm_rms_epsilon": {"type": "float32", "value": 1e-5},
+	} {
+		if diff := cmp.Diff(want, metadata[key]); diff != "" {
+			t.Errorf("%s: %s", key, diff)
+		}
+	}
+	tensors := all["tensors"].([]any)
+	for i, tensor := range f.Tensors() {
+		var dims []any
+		for _, n := range tensor.Dims {
+			dims = append(dims, float64(n))
+		}
+		want := object{"name": tensor.Name, "type": tensor.Type.String(), "dims": dims, "bytes": float64(len(tensor.Data)), "offset": float64(tensor.Offset)}
+		if diff := cmp.Diff(want, tensors[i]); diff != "" {
+			t.Errorf("tensor %d: %s", i, diff)
+		}
+	}
+	if diff := cmp.Diff(object{"tokenize": object{"possible": true}, "run": object{"possible": true}}, all["use"]); diff != "" {
+		t.Error(diff)
+	}
+	if run := inspected(vocabularyFile(t))["use"].(object)["run"].(object); run["possible"] != false || !strings.Contains(run["reason"].(string), "token_embd.weight") {
+		t.Errorf("a vocabulary alone: %v", run)
+	}
+
+	// What JSON has no number or text for.
+	var file bytes.Buffer
+	w := gguf.NewWriter(&file)
+	for key, value := range map[string]any{
+		"a": math.Inf(1), "b": float32(math.NaN()), "d": []uint64{1 << 63}, "e": []string{}, "f": []float32{0.1, 1e30},
+	} {
+		if err := w.Set(key, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "odd.gguf")
+	if err := os.WriteFile(path, file.Bytes(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	odd := inspected(path)["metadata"].(object)
+	for key, want := range map[string]any{
+		"a": "+Inf", "b": "NaN", "d": []any{float64(1 << 63)}, "e": []any{}, "f": []any{0.1, 1e30},
+	} {
+		if diff := cmp.Diff(want, odd[key].(object)["value"]); diff != "" {
+			t.Errorf("%s: %s", key, diff)
+		}
 	}
 }

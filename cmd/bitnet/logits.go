@@ -37,7 +37,7 @@ token of the vocabulary. The file appears when it is complete.
 
 func writeLogits(c *call) error {
 	var model modelFlags
-	flags := newFlags()
+	flags := c.newFlags()
 	model.register(flags, c.settings)
 	list := flags.String("tokens", "", "")
 	out := flags.String("out", "", "")
@@ -144,7 +144,7 @@ func writeFile(path string, write func(io.Writer) error) (err error) {
 	}
 	f, err := os.OpenFile(temporary, flag, 0o666)
 	if err != nil {
-		return fmt.Errorf("cannot write %s: %w: choose another --out", name, cause(err))
+		return fmt.Errorf("cannot write %s: %w: choose another file", name, cause(err))
 	}
 	replaces := temporary != path
 	defer func() {

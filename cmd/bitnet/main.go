@@ -39,15 +39,24 @@ type command struct {
 	name    string
 	summary string // one line for the list of commands
 	help    string // what follows "usage: "
+	plain   bool   // no variable of the environment changes what it does
 	run     func(c *call) error
 }
 
 // commands are all of them, in the order in which help lists them.
-var commands = []*command{&runCommand, &chatCommand, &tokenizeCommand, &inspectCommand, &logitsCommand}
+var commands []*command
+
+func init() { // help and completion tell about all, themselves included
+	commands = []*command{
+		&runCommand, &chatCommand, &tokenizeCommand, &inspectCommand, &logitsCommand,
+		&completionCommand, &versionCommand, &helpCommand,
+	}
+}
 
 // A call is what one start of a command has to work with.
 type call struct {
 	args     []string // behind the command's name
+	flags    *flag.FlagSet
 	stdin    io.Reader
 	stdout   io.Writer
 	stderr   io.Writer
@@ -63,26 +72,28 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 			io.WriteString(stderr, overview())
 			return statusError(2)
 		}
-		switch args[0] {
-		case "help", "-h", "-help", "--help":
-			return help(stdout, args[1:])
-		case "version", "-version", "--version":
-			if len(args) > 1 {
-				return usagef("version takes no arguments")
-			}
-			return printVersion(stdout)
+		word := args[0]
+		switch word {
+		case "-h", "-help", "--help":
+			word = "help"
+		case "-version", "--version":
+			word = "version"
 		}
-		command := find(args[0])
+		command := find(word)
 		if command == nil {
-			if strings.HasPrefix(args[0], "-") {
-				return usagef("%q stands before the command: write bitnet COMMAND, then its flags", args[0])
+			if strings.HasPrefix(word, "-") {
+				return usagef("%q stands before the command: write bitnet COMMAND, then its flags", word)
 			}
-			return usagef("unknown command %q", args[0])
+			return usagef("unknown command %q", word)
 		}
 		name += " " + command.name
-		settings, err := readEnvironment(getenv)
+		c := &call{args: args[1:], stdin: stdin, stdout: stdout, stderr: stderr}
+		var err error
+		if !command.plain {
+			c.settings, err = readEnvironment(getenv)
+		}
 		if err == nil {
-			err = command.run(&call{args[1:], stdin, stdout, stderr, settings})
+			err = command.run(c)
 		}
 		if errors.Is(err, flag.ErrHelp) {
 			return printHelp(stdout, command)
@@ -143,10 +154,8 @@ func overview() string {
 	var b strings.Builder
 	b.WriteString("bitnet runs BitNet b1.58 models.\n\nusage: bitnet COMMAND [flags]\n\ncommands:\n")
 	for _, c := range commands {
-		fmt.Fprintf(&b, "  %-10s%s\n", c.name, c.summary)
+		fmt.Fprintf(&b, "  %-12s%s\n", c.name, c.summary)
 	}
-	fmt.Fprintf(&b, "  %-10s%s\n", "version", "print the program's version and the processor's kernels")
-	fmt.Fprintf(&b, "  %-10s%s\n", "help", "explain a command: bitnet help run")
 	b.WriteString(`
 where no model is named, a small one that is built in is used:
   bitnet run --prompt "2+2="
@@ -160,24 +169,57 @@ exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted by Ctrl-C,
 	return b.String()
 }
 
-func help(stdout io.Writer, args []string) error {
-	if len(args) > 1 {
-		return usagef("help explains one command at a time")
-	}
-	if len(args) == 0 {
-		_, err := io.WriteString(stdout, overview())
-		return err
-	}
-	c := find(args[0])
-	if c == nil {
-		return usagef("unknown command %q", args[0])
-	}
-	return printHelp(stdout, c)
+var helpCommand = command{
+	name:    "help",
+	summary: "explain a command: bitnet help run",
+	help: `bitnet help [COMMAND]
+
+Lists the commands, or explains one and all its flags.
+`,
+	plain: true,
+	run: func(c *call) error {
+		names, err := parse(c.newFlags(), c.args)
+		switch {
+		case err != nil:
+			return err
+		case len(names) > 1:
+			return usagef("help explains one command at a time")
+		case len(names) == 0:
+			_, err := io.WriteString(c.stdout, overview())
+			return err
+		}
+		command := find(names[0])
+		if command == nil {
+			return usagef("unknown command %q", names[0])
+		}
+		return printHelp(c.stdout, command)
+	},
 }
 
 func printHelp(stdout io.Writer, c *command) error {
 	_, err := io.WriteString(stdout, "usage: "+c.help)
 	return err
+}
+
+var versionCommand = command{
+	name:    "version",
+	summary: "print the program's version and the processor's kernels",
+	help: `bitnet version
+
+Prints the program's version, what it was built with and for, and the kernels
+that this processor can run.
+`,
+	plain: true,
+	run: func(c *call) error {
+		words, err := parse(c.newFlags(), c.args)
+		if err != nil {
+			return err
+		}
+		if len(words) > 0 {
+			return usagef("version takes no arguments")
+		}
+		return printVersion(c.stdout)
+	},
 }
 
 func printVersion(stdout io.Writer) error {

@@ -78,6 +78,15 @@ func TestWrongCalls(t *testing.T) {
 		{"run --model M --prompt a --min-p x", 2, "-min-p"},
 		{"run --model M --prompt a --top-k 1.5", 2, "-top-k"},
 		{"run --model M --prompt a --json=maybe", 2, "-json"},
+		{"run --model M --prompt a --stop=", 2, "-stop: it must not be empty"},
+		{"run --model M --prompt a --repeat-penalty -1", 2, "-repeat-penalty"},
+		{"run --model M --prompt a --context 0", 2, "-context"},
+		{"run --model M --prompt a --context 513", 1, "--context 513 is more than the model's 512"},
+		{"run --model M --prompt a --prompt-file b", 2, "--prompt and --prompt-file exclude each other"},
+		{"run --model M --prompt-file=", 2, "--prompt-file is given, but empty"},
+		{"run --model M --prompt-file -", 2, "standard input is empty"},
+		{"run --model M --prompt-file " + missing, 1, "the prompt: " + missing + ": there is no such file"},
+		{"run --model M --prompt-file .", 1, "reading .: is a directory"},
 		{"run --model M --prompt a --greedy --temperature 1", 2, "--greedy and --temperature 1 exclude each other"},
 		{"run --model " + missing + " --prompt a", 1, missing + ": there is no such file"},
 		{"run --model " + notGGUF + " --prompt a", 1, "this is not a GGUF file"},
@@ -86,6 +95,11 @@ func TestWrongCalls(t *testing.T) {
 		{"run --model M --prompt " + strings.Repeat("a,", 600), 1, "the model's context 512: shorten it"},
 		{"run --model M --prompt \xff", 1, "not valid UTF-8"},
 		{"chat --model=", 2, "--model is given, but empty"},
+		{"chat --model M --prompt-file " + missing, 1, "there is no such file"},
+		{"chat --model M --context 600", 1, "--context 600 is more than the model's 512"},
+		{"completion", 2, "name one shell"},
+		{"completion tcsh", 2, `no completion for "tcsh"`},
+		{"help --nosuch", 2, "unknown flag"},
 		{"chat --model M x", 2, `unexpected argument "x"`},
 		{"chat --model M --system " + strings.Repeat("a,", 600), 1, "shorten --system"},
 		{"tokenize text --model=", 2, "--model is given, but empty"},
@@ -214,15 +228,27 @@ func TestHelp(t *testing.T) {
 		}
 		// Each flag that the help names exists, with one dash and with two.
 		flags := flagLine.FindAllStringSubmatch(want, -1)
-		if len(flags) == 0 {
-			t.Errorf("help of %s explains no flags", c.name)
+		if (len(flags) == 0) != c.plain {
+			t.Errorf("help of %s explains %d flags", c.name, len(flags))
+		}
+		// And each flag that exists is named.
+		if n := len(flagsOf(c)); n != len(flags) {
+			t.Errorf("help of %s explains %d of %d flags", c.name, len(flags), n)
 		}
 		for _, flag := range flags {
 			succeed(t, c.name, "--"+flag[1]+"=1", "-h")
 			succeed(t, c.name, "-"+flag[1]+"=1", "-h")
 		}
 	}
+	for _, words := range []string{"-h", "--help", "help"} {
+		if got, _ := succeed(t, words); got != overview {
+			t.Errorf("%s prints %q", words, got)
+		}
+	}
 	version, _ := succeed(t, "version")
+	if again, _ := succeed(t, "--version"); again != version {
+		t.Errorf("--version prints %q", again)
+	}
 	if !strings.Contains(version, runtime.GOARCH) || !strings.Contains(version, "generic") || strings.Count(version, "\n") != 1 {
 		t.Errorf("version: %q", version)
 	}

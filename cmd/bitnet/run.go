@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -21,8 +24,9 @@ Continues the prompt. The text goes to standard output as it is generated, and
 nothing else does; timings go to standard error.
 
 ` + modelHelp + `  --prompt P        the text to continue, in which special tokens such as
-                    <|eot_id|> are recognised; without it, standard input, less
-                    one line break at its end
+                    <|eot_id|> are recognised
+  --prompt-file F   take the prompt from this file instead, less one line break
+                    at its end; - is standard input, and the default
   --max-tokens N    generate N tokens at most; 0 means until the context is full
                     (default: 128)
 ` + generationHelp + `  --json            print one JSON object when done: text, tokens,
@@ -67,10 +71,11 @@ type timings struct {
 func runPrompt(c *call) error {
 	var model modelFlags
 	var generation generationFlags
-	flags := newFlags()
+	flags := c.newFlags()
 	model.register(flags, c.settings)
 	generation.register(flags, c.settings, 128)
 	prompt := flags.String("prompt", "", "")
+	promptFile := flags.String("prompt-file", "", "")
 	asJSON := flags.Bool("json", false, "")
 	if err := parseAlone(flags, c.args); err != nil {
 		return err
@@ -82,8 +87,14 @@ func runPrompt(c *call) error {
 	if err != nil {
 		return err
 	}
-	if !given(flags, "prompt") {
-		if *prompt, err = promptFromInput(c); err != nil {
+	switch {
+	case given(flags, "prompt") && *promptFile != "":
+		return usagef("--prompt and --prompt-file exclude each other: leave one out")
+	case given(flags, "prompt"):
+	case *promptFile == "" && isTerminal(c.stdin):
+		return usagef("no prompt: give one by --prompt, --prompt-file or on standard input")
+	default:
+		if *prompt, err = readPrompt(c, cmp.Or(*promptFile, "-")); err != nil {
 			return err
 		}
 	}
@@ -93,7 +104,7 @@ func runPrompt(c *call) error {
 		return err
 	}
 	defer m.Close()
-	s, err := m.NewSession()
+	s, err := generation.newSession(m)
 	if err != nil {
 		return err
 	}
@@ -121,10 +132,8 @@ func runPrompt(c *call) error {
 		if err := printAnswer(c, result, generation.seed, model.name(), m, t); err != nil {
 			return err
 		}
-	} else if out.terminal {
-		if err := writeOut(c.stdout, "\n"); err != nil {
-			return err
-		}
+	} else if err := endLine(c, result.Text, out.terminal); err != nil {
+		return err
 	}
 	if i := interrupted(ctx); i != nil && err != nil {
 		done := fmt.Sprintf("after %d tokens", result.CompletionTokens)
@@ -140,17 +149,25 @@ func runPrompt(c *call) error {
 	return nil
 }
 
-func promptFromInput(c *call) (string, error) {
-	if isTerminal(c.stdin) {
-		return "", usagef("no prompt: give one by --prompt or on standard input")
+// readPrompt returns what is in a file, or in standard input for "-", less one
+// line break at its end.
+func readPrompt(c *call, path string) (string, error) {
+	in, name := c.stdin, "standard input"
+	if path != "-" {
+		f, err := os.Open(path) // a pipe too: a shell makes one of <(command)
+		if err != nil {
+			return "", fmt.Errorf("the prompt: %w", describeOpen(path, err))
+		}
+		defer f.Close()
+		in, name = f, path
 	}
-	text, err := readInput(c.stdin)
+	text, err := readInput(in, name)
 	if err != nil {
 		return "", err
 	}
 	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
 	if text == "" {
-		return "", usagef("no prompt: standard input is empty: give text there or by --prompt")
+		return "", usagef("no prompt: %s is empty: give text there or by --prompt", name)
 	}
 	return text, nil
 }
@@ -210,6 +227,18 @@ func evaluateWithProgress(ctx context.Context, p *progress, t *tokenizer.Tokeniz
 		}
 	}
 	return len(ids), nil
+}
+
+// endLine ends the line of the text, so that what is told on standard error does
+// not stand behind it: on a terminal, and where both go to the same place.
+func endLine(c *call, text string, terminal bool) error {
+	if terminal {
+		return writeOut(c.stdout, "\n")
+	}
+	if text != "" && !strings.HasSuffix(text, "\n") && sameFile(c.stdout, c.stderr) {
+		io.WriteString(c.stderr, "\n")
+	}
+	return nil
 }
 
 func describePrompt(err error) error {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -196,6 +198,77 @@ func TestEscapes(t *testing.T) {
 		}
 		if got := harmless(test.text); got != test.harmless {
 			t.Errorf("harmless(%q) is %q", test.text, got)
+		}
+	}
+}
+
+func TestGenerationFlags(t *testing.T) {
+	free := expected(t, "Hello there", bitnet.GenerateOptions{MaxTokens: 40})
+	stop := free.Text[len(free.Text)/2:][:5]
+	for _, test := range []struct {
+		args []string
+		want bitnet.GenerateOptions
+	}{
+		{[]string{"--stop", "no such text", "--stop", stop}, bitnet.GenerateOptions{Stop: []string{stop}}},
+		{[]string{"--repeat-penalty", "1.5"}, bitnet.GenerateOptions{RepetitionPenalty: 1.5}},
+		{[]string{"--repeat-penalty", "1"}, bitnet.GenerateOptions{}},
+	} {
+		test.want.MaxTokens = 40
+		want := expected(t, "Hello there", test.want).Text
+		got, _ := succeed(t, append([]string{"run", "--model", tiny, "--prompt", "Hello there", "--max-tokens", "40"}, test.args...)...)
+		if got != want || want == free.Text && len(test.want.Stop) > 0 {
+			t.Errorf("%q: %q, want %q", test.args, got, want)
+		}
+	}
+	_, stderr := succeed(t, "run", "--model", tiny, "--prompt", "Hello there", "--max-tokens", "0", "--context", "50")
+	if !strings.Contains(stderr, "ended by context") || !strings.Contains(stderr, "prompt 5 tokens") || !strings.Contains(stderr, " 45 tokens") {
+		t.Errorf("--context 50: %q", stderr)
+	}
+	for _, args := range [][]string{{"--top-k", "3"}, {"--top-p", "0.5"}, {"--min-p", "0.5"}, {"--seed", "3"}} {
+		_, stderr := succeed(t, append([]string{"run", "--model", tiny, "--prompt", "a", "--max-tokens", "1"}, args...)...)
+		if !strings.HasPrefix(stderr, "warning: "+args[0]+" changes nothing without --temperature\n") {
+			t.Errorf("%q: said %q", args, stderr)
+		}
+		_, stderr = succeed(t, append([]string{"run", "--model", tiny, "--prompt", "a", "--max-tokens", "1", "--temperature", "1"}, args...)...)
+		if strings.Contains(stderr, "warning") {
+			t.Errorf("%q: said %q", args, stderr)
+		}
+	}
+}
+
+func TestPromptFile(t *testing.T) {
+	want := expected(t, "Hello\nthere", bitnet.GenerateOptions{MaxTokens: 9}).Text
+	path := filepath.Join(t.TempDir(), "prompt")
+	for _, end := range []string{"", "\n", "\r\n"} {
+		if err := os.WriteFile(path, []byte("Hello\nthere"+end), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := succeed(t, "run", "--model", tiny, "--prompt-file", path, "--max-tokens", "9"); got != want {
+			t.Errorf("ended by %q: %q, want %q", end, got, want)
+		}
+	}
+	if status, got, _ := bitnetWith(t, nil, "Hello\nthere\n", "run", "--model", tiny, "--prompt-file", "-", "--max-tokens", "9"); status != 0 || got != want {
+		t.Errorf("standard input: status %d, %q, want %q", status, got, want)
+	}
+}
+
+// Where text and timings go to one pipe, they are on different lines.
+func TestOnePipe(t *testing.T) {
+	for _, prompt := range []string{"2+2=", "x"} {
+		both, err := os.Create(filepath.Join(t.TempDir(), "both"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer both.Close()
+		if status := run([]string{"run", "--prompt", prompt}, strings.NewReader(""), both, both, func(string) string { return "" }); status != 0 {
+			t.Fatalf("status %d", status)
+		}
+		got, err := os.ReadFile(both.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(`(?m)^load \d`).Match(got) || strings.Contains(string(got), "\n\n") {
+			t.Errorf("text and timings are %q", got)
 		}
 	}
 }

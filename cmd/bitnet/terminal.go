@@ -14,31 +14,43 @@ import (
 	"unicode/utf8"
 
 	"github.com/gobitnet/gobitnet/internal/input"
+	"golang.org/x/term"
 )
 
 // maxInput limits what is read from standard input, far beyond what any
 // context holds.
 const maxInput = 256 << 20
 
-// isTerminal reports whether a stream is a terminal, or at least something that
-// passes characters on as they come.
+// isTerminal reports whether a stream is a terminal.
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// readInput reads all of standard input, less a byte-order mark before it.
-func readInput(stdin io.Reader) (string, error) {
-	data, err := io.ReadAll(io.LimitReader(stdin, maxInput+1))
+// sameFile reports whether two streams are the same file or pipe.
+func sameFile(a, b any) bool {
+	f, ok := a.(*os.File)
+	g, both := b.(*os.File)
+	if !ok || !both {
+		return false
+	}
+	one, err := f.Stat()
 	if err != nil {
-		return "", fmt.Errorf("reading standard input: %w", err)
+		return false
+	}
+	other, err := g.Stat()
+	return err == nil && os.SameFile(one, other)
+}
+
+// readInput reads all of standard input, or of the file with this name, less a
+// byte-order mark before it.
+func readInput(in io.Reader, name string) (string, error) {
+	data, err := io.ReadAll(io.LimitReader(in, maxInput+1))
+	if err != nil {
+		return "", fmt.Errorf("reading %s: %w", name, cause(err))
 	}
 	if len(data) > maxInput {
-		return "", fmt.Errorf("standard input is longer than %d bytes: give less text", maxInput)
+		return "", fmt.Errorf("%s is longer than %d bytes: give less text", name, maxInput)
 	}
 	return string(input.TrimMark(data)), nil
 }

@@ -29,7 +29,7 @@ standard input, every byte of it but a byte-order mark at its beginning.
 }
 
 func tokenize(c *call) error {
-	flags := newFlags()
+	flags := c.newFlags()
 	model := flags.String("model", c.settings.model, "")
 	vocabulary := flags.String("tokenizer", "", "")
 	idsOnly := flags.Bool("ids", false, "")
@@ -49,9 +49,12 @@ func tokenize(c *call) error {
 	case isTerminal(c.stdin):
 		return usagef("no text: give it as an argument or on standard input")
 	default:
-		if text, err = readInput(c.stdin); err != nil {
+		if text, err = readInput(c.stdin, "standard input"); err != nil {
 			return err
 		}
+	}
+	if given(flags, "model") && *vocabulary != "" {
+		c.warnf("--model changes nothing beside --tokenizer")
 	}
 	var t *tokenizer.Tokenizer
 	if path := cmp.Or(*vocabulary, *model); path != "" {
