@@ -180,9 +180,11 @@ func (t *conversation) hold() error {
 		turns.wanted <- struct{}{}
 		select {
 		case s := <-t.signals:
-			if t.interactive && s == os.Interrupt {
+			if t.interactive {
 				io.WriteString(t.stderr, "\n")
-				return nil
+				if s == os.Interrupt {
+					return nil
+				}
 			}
 			return &interruption{signal: s}
 		case said, ok := <-turns.turns:
