@@ -478,23 +478,28 @@ func TestTogetherAllocatesNothing(t *testing.T) {
 			s.choose(s.last.at(s.evaluated), &GenerateOptions{})
 		}
 	}
-	begin := make(chan struct{})
-	var ready, all sync.WaitGroup
+	begin, measured := make(chan struct{}), make(chan struct{})
+	var there, ready, all sync.WaitGroup
+	there.Add(sessions)
 	ready.Add(sessions)
 	for i := range sessions {
 		all.Go(func() {
 			s := newSession(t, m)
 			mustAppend(t, s, i)
-			steps(s, 30)
-			ready.Done()
+			there.Done()
 			<-begin
+			steps(s, tokens) // until everything has the size that it takes
+			ready.Done()
+			<-measured
 			steps(s, tokens)
 		})
 	}
+	there.Wait()
+	close(begin)
 	ready.Wait()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	close(begin)
+	close(measured)
 	all.Wait()
 	runtime.ReadMemStats(&after)
 	// Ending goroutines and the measurement itself allocate a little.

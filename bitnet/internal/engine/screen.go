@@ -165,8 +165,11 @@ func (e *Engine) Largest(h *Head, queries []*Query) {
 		return
 	}
 	e.counts[headInt8] += uint64(n)
-	if len(j.found) < n*len(e.workers) {
-		j.found, j.dots = make([]finding, n*len(e.workers)), make([][]int32, len(e.workers))
+	for len(j.found) < n*len(e.workers) {
+		j.found = append(j.found, finding{})
+	}
+	if j.dots == nil {
+		j.dots = make([][]int32, len(e.workers))
 	}
 	for i := range j.found {
 		f := &j.found[i]
