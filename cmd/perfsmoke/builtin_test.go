@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -62,48 +61,32 @@ func TestDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	verify("consistent", exitOK)
-	verify("another version of the built-in model arithmetic", exitFailed, "--replay")
+	verify("could not be checked: model: this program has another version of the built-in model arithmetic", exitUnchecked, "--replay")
 	// Nor does it take a model that was not named for it.
 	r.Model.BuiltIn = ""
 	if err := receipt.Write(path, r); err != nil {
 		t.Fatal(err)
 	}
-	verify("arithmetic-0101010101010101.gguf is not the built-in model", exitFailed, "--replay")
+	verify("arithmetic-0101010101010101.gguf is not the built-in model", exitUnchecked, "--replay")
 }
 
-// TestBuiltInModelIsKept sees to it that the model is written once, as a whole,
-// and never taken for what it is not.
-func TestBuiltInModelIsKept(t *testing.T) {
-	c := modelConsole(nil).quiet()
-	c.cache = filepath.Join(t.TempDir(), "models")
-	stat := func() (path string, info os.FileInfo) {
-		t.Helper()
-		m, err := c.defaultModel(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if sum, size, err := hashFile(t.Context(), m.path); err != nil || sum != m.sha256 || size != m.bytes || size != arithmetic.File().Size() {
-			t.Fatalf("%+v: its file has %d bytes and the sum %s, error %v", m, size, sum, err)
-		}
-		info, err = os.Stat(m.path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return m.path, info
+// TestNeedsNoFolder runs the built-in model where there is no folder to keep a
+// model in, as in a container of nothing but the program.
+func TestNeedsNoFolder(t *testing.T) {
+	for _, name := range []string{"HOME", "XDG_CACHE_HOME", "LocalAppData", "home"} {
+		t.Setenv(name, "")
 	}
-	path, first := stat()
-	if _, second := stat(); !os.SameFile(first, second) || !second.ModTime().Equal(first.ModTime()) {
-		t.Error("it is written twice")
+	path := filepath.Join(t.TempDir(), "receipt.json")
+	c := modelConsole(nil)
+	c.cache = ""
+	if status, out, stderr := run(t, c, "--receipt", path); status != exitOK || !strings.Contains(out, "decoding") {
+		t.Errorf("status %d, output %q, errors %q", status, out, stderr)
 	}
-	// The same length, so that only its contents tell.
-	damaged := make([]byte, first.Size())
-	for _, data := range [][]byte{damaged, damaged[1:], nil} {
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		stat()
+	if status, out, stderr := run(t, c, "verify", "--replay", path); status != exitOK {
+		t.Errorf("status %d, output %q, errors %q", status, out, stderr)
 	}
-	if files, _ := os.ReadDir(c.cache); len(files) != 1 {
-		t.Errorf("left in the cache: %v", files)
+	// A synthetic model has to lie somewhere.
+	if status, out, stderr := run(t, c, "--synthetic", "tiny", "--receipt", path); status != exitOK || !strings.Contains(out, "no cache folder") {
+		t.Errorf("status %d, output %q, errors %q", status, out, stderr)
 	}
 }

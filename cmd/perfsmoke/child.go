@@ -1,24 +1,28 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"hash"
+	"io"
 	"io/fs"
 	"math"
 	"os"
 	"runtime/pprof"
 	"slices"
-	"strconv"
-	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gobitnet/gobitnet/bitnet"
+	"github.com/gobitnet/gobitnet/bitnet/arithmetic"
 	"github.com/gobitnet/gobitnet/bitnet/gguf"
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/limits"
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
@@ -35,12 +39,13 @@ const (
 	phaseLoad   = "load"
 	phasePrompt = "prompt"
 	phaseDecode = "decode"
+	phaseLogits = "logits" // all of them, for the digest
 	phaseLimits = "limits"
 )
 
-// The events, in the order of a repeat: load, loaded, prompt, then token for
-// each token, the first of which comes with the time of the prompt, and end, or
-// warm where it was only to warm up. A failure may take the place of any.
+// The events, in the order of a repeat: load, loaded, prompt and token with the
+// first token, token for each further one, and end, or warm where it was only to
+// warm up. A failure may take the place of any.
 const (
 	eventLoad    = "load"
 	eventLoaded  = "loaded"
@@ -54,8 +59,7 @@ const (
 )
 
 type event struct {
-	Event   string  `json:"event"`
-	Seconds float64 `json:"seconds,omitempty"` // of load and token
+	Event string `json:"event"`
 
 	KernelSet string          `json:"kernel_set,omitempty"` // of loaded
 	Threads   int             `json:"threads,omitempty"`
@@ -65,7 +69,9 @@ type event struct {
 
 	Token int `json:"token,omitempty"` // of token
 
-	StopReason   string            `json:"stop_reason,omitempty"` // of end
+	Repeat       *receipt.Repeat   `json:"repeat,omitempty"` // of end
+	StopReason   string            `json:"stop_reason,omitempty"`
+	IDs          []int             `json:"ids,omitempty"`
 	Text         string            `json:"text,omitempty"`
 	LogitsSHA256 string            `json:"logits_sha256,omitempty"`
 	LogitRows    int               `json:"logit_rows,omitempty"`
@@ -81,61 +87,62 @@ type event struct {
 
 // An inference says what to run.
 type inference struct {
-	model     string
+	model     string // empty for the built-in one
 	tokenizer string // empty for the model's own
 	prompt    string
-	promptIDs []int // empty for those of the prompt; otherwise they must be the same
 	maxTokens int
 	threads   int
+	sessions  int
 	repeat    int
-	warmUp    bool   // do it once before, with few tokens, without taking the times
-	kernels   string // empty for the fastest
-	profile   string // file, empty for none
+	// noLookahead evaluates tokens one by one, as is done for the digest.
+	noLookahead bool
+	warmUp      bool   // do it once before, with few tokens, without taking the times
+	onDemand    bool   // begin a repeat with each line of standard input
+	logits      bool   // compute all logits, for their digest, and take no times
+	kernels     string // empty for the fastest
+	profile     string // file, empty for none
+}
+
+// flags returns the flags of the process that runs it.
+func (i *inference) flags() *flag.FlagSet {
+	flags := newFlags("child")
+	flags.StringVar(&i.model, "model", i.model, "")
+	flags.StringVar(&i.tokenizer, "tokenizer", i.tokenizer, "")
+	flags.StringVar(&i.prompt, "prompt", i.prompt, "")
+	flags.IntVar(&i.maxTokens, "max-tokens", i.maxTokens, "")
+	flags.IntVar(&i.threads, "threads", i.threads, "")
+	flags.IntVar(&i.sessions, "sessions", i.sessions, "")
+	flags.BoolVar(&i.noLookahead, "no-lookahead", i.noLookahead, "")
+	flags.IntVar(&i.repeat, "repeat", i.repeat, "")
+	flags.BoolVar(&i.warmUp, "warm-up", i.warmUp, "")
+	flags.BoolVar(&i.onDemand, "on-demand", i.onDemand, "")
+	flags.BoolVar(&i.logits, "logits", i.logits, "")
+	flags.StringVar(&i.kernels, "kernels", i.kernels, "")
+	flags.StringVar(&i.profile, "profile", i.profile, "")
+	return flags
 }
 
 // args returns the arguments of the process that runs it.
 func (i *inference) args() []string {
-	ids := make([]string, len(i.promptIDs))
-	for n, id := range i.promptIDs {
-		ids[n] = strconv.Itoa(id)
-	}
-	return []string{
-		"child", "--model=" + i.model, "--tokenizer=" + i.tokenizer, "--prompt=" + i.prompt, "--prompt-ids=" + strings.Join(ids, ","),
-		"--max-tokens=" + strconv.Itoa(i.maxTokens), "--threads=" + strconv.Itoa(i.threads), "--repeat=" + strconv.Itoa(i.repeat),
-		"--warm-up=" + strconv.FormatBool(i.warmUp), "--kernels=" + i.kernels, "--profile=" + i.profile,
-	}
+	args := []string{"child"}
+	i.flags().VisitAll(func(f *flag.Flag) { args = append(args, "--"+f.Name+"="+f.Value.String()) })
+	return args
 }
 
 // childCommand is the process that runs the model.
 func childCommand(c *console, args []string) int {
 	var i inference
-	flags := newFlags("child")
-	flags.StringVar(&i.model, "model", "", "")
-	flags.StringVar(&i.tokenizer, "tokenizer", "", "")
-	flags.StringVar(&i.prompt, "prompt", "", "")
-	ids := flags.String("prompt-ids", "", "")
-	flags.IntVar(&i.maxTokens, "max-tokens", 1, "")
-	flags.IntVar(&i.threads, "threads", 1, "")
-	flags.IntVar(&i.repeat, "repeat", 1, "")
-	flags.BoolVar(&i.warmUp, "warm-up", false, "")
-	flags.StringVar(&i.kernels, "kernels", "", "")
-	flags.StringVar(&i.profile, "profile", "", "")
-	if _, status, ok := c.parse(flags, args, "child"); !ok {
+	if _, status, ok := c.parse(i.flags(), args, "child"); !ok {
 		return status
 	}
-	for _, id := range strings.FieldsFunc(*ids, func(r rune) bool { return r == ',' }) {
-		n, err := strconv.Atoi(id)
-		if err != nil {
-			return c.usageError("child: %q is no token id", id)
-		}
-		i.promptIDs = append(i.promptIDs, n)
-	}
 	events := json.NewEncoder(c.stdout)
-	if err := i.run(events); err != nil {
+	if err := i.run(events, os.Stdin); err != nil {
 		kind := receipt.FailureRun
 		switch {
 		case modelMissing(err):
 			kind = receipt.FailureModelMissing
+		case errors.Is(err, errDiffers):
+			kind = receipt.FailureDiffers
 		case errors.Is(err, gguf.ErrFormat), errors.Is(err, gguf.ErrMissing), errors.Is(err, gguf.ErrType), errors.Is(err, bitnet.ErrModel),
 			errors.Is(err, bitnet.ErrNotFinite), errors.Is(err, tokenizer.ErrVocabulary), errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 			kind = receipt.FailureModelUnusable
@@ -147,7 +154,7 @@ func childCommand(c *console, args []string) int {
 	return exitOK
 }
 
-func (i *inference) run(events *json.Encoder) (err error) {
+func (i *inference) run(events *json.Encoder, demands io.Reader) (err error) {
 	if i.warmUp {
 		// The first use of a process is slow: it finds its code and the model
 		// outside of memory and caches, and the processor's clock low.
@@ -174,7 +181,11 @@ func (i *inference) run(events *json.Encoder) (err error) {
 			err = errors.Join(err, f.Close())
 		}()
 	}
+	demand := bufio.NewScanner(demands)
 	for range i.repeat {
+		if i.onDemand && !demand.Scan() {
+			return demand.Err()
+		}
 		end, err := i.runOnce(events)
 		if err != nil {
 			return err
@@ -186,115 +197,209 @@ func (i *inference) run(events *json.Encoder) (err error) {
 	return nil
 }
 
-// runOnce is one repeat and returns the event that ends it. Only what a user of
-// the model would wait for is timed.
+// runOnce is one repeat. It returns the event that tells of its end.
 func (i *inference) runOnce(events *json.Encoder) (end event, err error) {
 	ctx := context.Background()
 	if err := events.Encode(event{Event: eventLoad}); err != nil {
 		return end, err
 	}
-	// The image spares greedy generation most logits; the receipt's digest is over
-	// all of them, so it would only take time and memory.
-	options := []bitnet.Option{bitnet.WithThreads(i.threads), bitnet.WithKernels(i.kernels), bitnet.WithoutScreen()}
 	start := time.Now()
-	if i.tokenizer != "" {
-		t, err := tokenizer.Open(i.tokenizer)
-		if err != nil {
-			return end, tokenizerError{err}
-		}
-		options = append(options, bitnet.WithTokenizer(t))
-	}
-	m, err := bitnet.Open(i.model, options...)
+	m, err := i.open()
 	took := time.Since(start)
 	if err != nil {
 		return end, err
 	}
 	defer m.Close()
 	g := m.Config()
-	if err := events.Encode(event{Event: eventLoaded, Seconds: took.Seconds(), KernelSet: m.Kernels(), Threads: m.Threads(), Config: &receipt.Config{
+	if err := events.Encode(event{Event: eventLoaded, KernelSet: m.Kernels(), Threads: m.Threads(), Config: &receipt.Config{
 		Architecture: g.Architecture, Name: g.Name, VocabularySize: g.VocabularySize, ContextLength: g.ContextLength, EmbeddingLength: g.EmbeddingLength,
 		Blocks: g.Blocks, FeedForwardLength: g.FeedForwardLength, Heads: g.Heads, KVHeads: g.KVHeads, HeadSize: g.HeadSize, TiedHead: g.TiedHead,
 	}}); err != nil {
 		return end, err
 	}
-
-	prompt, err := i.encode(m.Tokenizer())
-	if err != nil {
-		return end, err
+	if i.logits {
+		end, err = i.digest(ctx, m, events)
+	} else {
+		end, err = i.time(ctx, m, events)
+		end.Repeat.LoadSeconds = took.Seconds()
 	}
-	if len(prompt) >= g.ContextLength {
-		return end, fmt.Errorf("a prompt of %d tokens leaves no room in the model's context of %d", len(prompt), g.ContextLength)
+	if err == nil {
+		end.KernelCounts, err = m.KernelCounts(ctx)
 	}
-	if err := events.Encode(event{Event: eventPrompt, PromptIDs: prompt}); err != nil {
-		return end, err
-	}
-	s, err := m.NewSession(bitnet.WithContext(min(g.ContextLength, len(prompt)+i.maxTokens)))
-	if err != nil {
-		return end, err
-	}
-	defer s.Close()
-	rows := logitDigest{sum: sha256.New()}
 	end.Event = eventEnd
-	var generated []int
-	endTokens := m.Tokenizer().EndTokens()
-	for next := prompt; end.StopReason == ""; {
-		start := time.Now()
-		logits, err := s.Append(ctx, next)
+	return end, err
+}
+
+func (i *inference) open() (*bitnet.Model, error) {
+	options := []bitnet.Option{bitnet.WithThreads(i.threads), bitnet.WithKernels(i.kernels)}
+	if i.tokenizer != "" {
+		t, err := tokenizer.Open(i.tokenizer)
 		if err != nil {
-			return end, err
+			return nil, tokenizerError{err}
 		}
-		id := largest(logits)
-		took := time.Since(start)
-		rows.add(logits)
-		generated = append(generated, id)
-		if err := events.Encode(event{Event: eventToken, Token: id, Seconds: took.Seconds()}); err != nil {
-			return end, err
-		}
-		switch {
-		case slices.Contains(endTokens, id):
-			end.StopReason = string(bitnet.StopEndToken)
-		case len(generated) == i.maxTokens:
-			end.StopReason = string(bitnet.StopMaxTokens)
-		case s.Len()+1 == s.Context():
-			end.StopReason = string(bitnet.StopContext)
-		}
-		next = generated[len(generated)-1:]
+		options = append(options, bitnet.WithTokenizer(t))
 	}
-	end.Text = decode(m.Tokenizer(), generated)
-	end.LogitsSHA256, end.LogitRows = rows.hex(), rows.rows
-	if end.KernelCounts, err = m.KernelCounts(ctx); err != nil {
-		return end, err
+	if i.model == "" {
+		return arithmetic.Open(options...)
+	}
+	return bitnet.Open(i.model, options...)
+}
+
+// A timedSession is a session that generates as users do, and its times.
+type timedSession struct {
+	session *bitnet.Session
+	first   time.Duration // from the common start
+	further []float64     // seconds of each further token
+	err     error
+}
+
+// time lets sessions generate together. They take their first tokens, wait until
+// all have theirs, and go on at the same moment.
+func (i *inference) time(ctx context.Context, m *bitnet.Model, events *json.Encoder) (event, error) {
+	end := event{Repeat: &receipt.Repeat{TokenSeconds: []float64{}}}
+	var options []bitnet.SessionOption
+	if i.noLookahead {
+		options = append(options, bitnet.WithoutLookahead())
+	}
+	sessions := make([]timedSession, i.sessions)
+	for n := range sessions {
+		var err error
+		if sessions[n].session, err = m.NewSession(options...); err != nil {
+			return end, err
+		}
+		defer sessions[n].session.Close()
+	}
+	var missing atomic.Int64 // sessions that have no first token yet
+	missing.Store(int64(i.sessions))
+	var decoding time.Time
+	together := make(chan struct{})
+	start := time.Now()
+	var done sync.WaitGroup
+	for n := range sessions {
+		s := &sessions[n]
+		progress := func(int) error { return nil }
+		if n == 0 {
+			progress = func(id int) error { return events.Encode(event{Event: eventToken, Token: id}) }
+		}
+		generate := func() {
+			s.err = s.generate(ctx, i, start, progress, func() time.Time {
+				if missing.Add(-1) == 0 {
+					decoding = time.Now()
+					close(together)
+				}
+				<-together
+				return decoding
+			})
+		}
+		if n == len(sessions)-1 {
+			generate()
+		} else {
+			done.Go(generate)
+		}
+	}
+	done.Wait()
+
+	r := end.Repeat
+	for n := range sessions {
+		s := &sessions[n]
+		if s.err != nil {
+			return end, s.err
+		}
+		result, tokens := s.session.Result(), s.session.Tokens()
+		prompt := len(tokens) - result.CompletionTokens
+		if prompt >= s.session.Context() {
+			return end, fmt.Errorf("a prompt of %d tokens leaves no room in the model's context of %d", prompt, s.session.Context())
+		}
+		r.PromptSeconds = max(r.PromptSeconds, s.first.Seconds())
+		r.TokenSeconds = append(r.TokenSeconds, s.further...)
+		r.RowsEvaluated += int64(len(tokens) - 1 + result.ProposedTokens - result.AcceptedTokens)
+		r.DraftsProposed += int64(result.ProposedTokens)
+		r.DraftsAccepted += int64(result.AcceptedTokens)
+		if ids := tokens[prompt:]; n == 0 {
+			end.IDs, end.Text, end.StopReason = ids, result.Text, string(result.Reason)
+			if err := events.Encode(event{Event: eventPrompt, PromptIDs: tokens[:prompt]}); err != nil {
+				return end, err
+			}
+		} else if !slices.Equal(ids, end.IDs) {
+			return end, fmt.Errorf("%w: session %d generated other tokens than the first", errDiffers, n+1)
+		}
 	}
 	return end, nil
 }
 
-// encode returns the token ids of the prompt as bitnet.Session.Generate has
-// them.
-func (i *inference) encode(t *tokenizer.Tokenizer) ([]int, error) {
-	ids, err := t.Encode(i.prompt)
-	if err != nil {
-		return nil, fmt.Errorf("prompt: %w", err)
-	}
-	if begin, ok := t.BeginOfText(); ok && t.AddsBeginOfText() && (len(ids) == 0 || ids[0] != begin) {
-		ids = append([]int{begin}, ids...)
-	}
-	if len(ids) == 0 {
-		return nil, errors.New("prompt: it is empty, and the vocabulary has no begin-of-text token")
-	}
-	if len(i.promptIDs) > 0 && !slices.Equal(ids, i.promptIDs) {
-		return nil, errors.New("prompt: its tokens are not the given ids")
-	}
-	return ids, nil
-}
+// errDiffers says that what must be the same is not.
+var errDiffers = errors.New("the results differ")
 
-func decode(t *tokenizer.Tokenizer, ids []int) string {
-	var text []byte
-	for _, id := range ids {
-		if !t.IsSpecial(id) {
-			text = t.AppendToken(text, id)
+// generate has the session generate, which began at start. It tells of each
+// token, and after the first it waits for the moment at which it may go on.
+func (s *timedSession) generate(ctx context.Context, i *inference, start time.Time, progress func(id int) error, wait func() time.Time) error {
+	last := start
+	tokens := 0
+	// took notes the time of a token.
+	took := func() {
+		now := time.Now()
+		if tokens++; tokens == 1 {
+			s.first = now.Sub(start)
+			last = wait()
+			return
+		}
+		s.further = append(s.further, now.Sub(last).Seconds())
+		last = now
+	}
+	for token, err := range s.session.Stream(ctx, i.prompt, bitnet.GenerateOptions{MaxTokens: i.maxTokens}) {
+		if err == nil && token.ID >= 0 {
+			took()
+			before := time.Now()
+			err = progress(token.ID)
+			last = last.Add(time.Since(before)) // that is no part of the next one's
+		}
+		if err != nil {
+			if tokens == 0 {
+				wait()
+			}
+			return err
 		}
 	}
-	return strings.ToValidUTF8(string(text), "\uFFFD")
+	// The token that ends a text is not handed on.
+	if tokens < s.session.Result().CompletionTokens || tokens == 0 {
+		took()
+	}
+	return nil
+}
+
+// digest generates token by token, then computes all logits of the same tokens, and
+// sees to it that they give the same choice.
+func (i *inference) digest(ctx context.Context, m *bitnet.Model, events *json.Encoder) (event, error) {
+	var end event
+	s, err := m.NewSession(bitnet.WithoutLookahead())
+	if err != nil {
+		return end, err
+	}
+	defer s.Close()
+	result, err := s.Generate(ctx, i.prompt, bitnet.GenerateOptions{MaxTokens: i.maxTokens})
+	if err != nil {
+		return end, err
+	}
+	tokens := s.Tokens()
+	prompt := len(tokens) - result.CompletionTokens
+	if err := events.Encode(event{Event: eventPrompt, PromptIDs: tokens[:prompt]}); err != nil {
+		return end, err
+	}
+	end.IDs, end.Text, end.StopReason = tokens[prompt:], result.Text, string(result.Reason)
+	rows := logitDigest{sum: sha256.New()}
+	s.Truncate(prompt)
+	for n, id := range end.IDs {
+		logits, err := s.Append(ctx, end.IDs[max(n-1, 0):n])
+		if err != nil {
+			return end, err
+		}
+		if best := largest(logits); best != id {
+			return end, fmt.Errorf("%w: token %d is %d, but by all logits %d is the likeliest", errDiffers, n+1, id, best)
+		}
+		rows.add(logits)
+	}
+	end.LogitsSHA256, end.LogitRows = rows.hex(), rows.rows
+	return end, nil
 }
 
 // largest returns the token with the largest logit, the first of equal ones.
@@ -368,15 +473,16 @@ type observation struct {
 	threads   int
 	config    receipt.Config
 	promptIDs []int
-	repeats   []receipt.Repeat // those that came to an end
+	sequence  []int            // the first session's tokens, so far
+	warmed    int              // how often it has warmed up
+	ends      int              // repeats that came to an end
+	repeats   []receipt.Repeat // their times, where they were taken
 	counts    map[string]uint64
 	result    result // of the first repeat
 	done      bool
 	failure   *receipt.Failure
 
-	current  receipt.Repeat // under way
-	sequence []int          // its tokens
-	limits   map[string]limits.Measurement
+	limits map[string]limits.Measurement
 }
 
 // A result is what must be the same in each repeat and wherever it is run again.
@@ -414,9 +520,9 @@ func (o *observation) line(line []byte) {
 	}
 	switch e.Event {
 	case eventLoad:
-		o.phase, o.current, o.sequence = phaseLoad, receipt.Repeat{TokenSeconds: []float64{}}, nil
+		o.phase, o.sequence = phaseLoad, nil
 	case eventLoaded:
-		o.phase, o.current.LoadSeconds = phasePrompt, e.Seconds
+		o.phase = phasePrompt
 		o.kernelSet, o.threads = e.KernelSet, e.Threads
 		if e.Config != nil {
 			o.config = *e.Config
@@ -424,26 +530,25 @@ func (o *observation) line(line []byte) {
 	case eventPrompt:
 		o.promptIDs = e.PromptIDs
 	case eventToken:
-		if o.phase == phasePrompt {
-			o.phase, o.current.PromptSeconds = phaseDecode, e.Seconds
-		} else {
-			o.current.TokenSeconds = append(o.current.TokenSeconds, e.Seconds)
-		}
-		o.sequence = append(o.sequence, e.Token)
+		o.phase, o.sequence = phaseDecode, append(o.sequence, e.Token)
 	case eventEnd:
-		r := result{o.sequence, e.Text, e.StopReason, e.LogitsSHA256, e.LogitRows}
-		if len(o.repeats) == 0 {
+		r := result{e.IDs, e.Text, e.StopReason, e.LogitsSHA256, e.LogitRows}
+		if o.ends == 0 {
 			o.result, o.counts = r, map[string]uint64{}
 		} else if field := o.result.differs(&r); field != "" {
-			o.fail(receipt.FailureDiffers, "repeat %d came to another result than the first: %s", len(o.repeats)+1, field)
+			o.fail(receipt.FailureDiffers, "repeat %d came to another result than the first: %s", o.ends+1, field)
 		}
-		o.repeats = append(o.repeats, o.current)
+		o.ends++
+		if e.Repeat != nil {
+			o.repeats = append(o.repeats, *e.Repeat)
+		}
 		for name, n := range e.KernelCounts {
 			o.counts[name] += n
 		}
 		o.sequence = nil
 	case eventWarm:
 		o.phase, o.sequence = phaseLoad, nil
+		o.warmed++
 	case eventFailed:
 		o.fail(e.Kind, "%s", e.Message)
 	case eventLimit:
@@ -466,13 +571,21 @@ func (o *observation) fail(kind, format string, args ...any) {
 // observe runs the inference in a process.
 func (c *console) observe(ctx context.Context, i *inference) (*observation, *receipt.Usage) {
 	o := &observation{phase: phaseLoad}
-	usage, failure := c.runProcess(ctx, i.args(), o.line)
+	usage, failure := c.runProcess(ctx, c.self, i.args(), nil, o.line)
+	o.end(i, failure)
+	return o, usage
+}
+
+// end takes in how the process ended.
+func (o *observation) end(i *inference, failure *receipt.Failure) {
 	switch {
 	case o.failure != nil: // the process knows best
 	case failure != nil:
 		o.fail(failure.Kind, "%s", failure.Message)
-	case !o.done || len(o.repeats) != i.repeat:
+	case !o.done || !i.onDemand && o.ends != i.repeat:
 		o.fail(receipt.FailureCrashed, "the process ended without a result")
 	}
-	return o, usage
+	if i.logits && o.failure != nil {
+		o.failure.Phase = phaseLogits
+	}
 }

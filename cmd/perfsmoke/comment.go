@@ -2,9 +2,11 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
 )
@@ -43,7 +45,7 @@ func commentCommand(c *console, args []string) int {
 			c.doubt(*baseline, old)
 		}
 	}
-	if _, err := io.WriteString(c.stdout, comment(r, old)); err != nil {
+	if _, err := io.WriteString(c.stdout, comment(r, old)); err != nil && !errors.Is(err, syscall.EPIPE) {
 		return c.fail("comment: %v", err)
 	}
 	return exitOK
@@ -54,6 +56,9 @@ func commentCommand(c *console, args []string) int {
 func comment(r, baseline *receipt.Receipt) string {
 	return commentMarker + "\n" + receiptMarkdown(r, baseline)
 }
+
+// unconfirmed is what no check of a receipt can tell.
+const unconfirmed = "Times, processor and commit are what the program said; nothing confirms them."
 
 // receiptMarkdown shows a receipt, next to a baseline where there is one.
 func receiptMarkdown(r, baseline *receipt.Receipt) string {
@@ -66,6 +71,9 @@ func receiptMarkdown(r, baseline *receipt.Receipt) string {
 		}
 	} else {
 		fmt.Fprintf(&b, "### Perf smoke: %s\n\n", speedText(r))
+	}
+	if problem := doubt(r); problem != "" && baseline == nil { // otherwise it is said below
+		fmt.Fprintf(&b, "**The receipt does not verify and is not to be believed**: %s.\n\n", markdownCode(problem))
 	}
 	if baseline != nil {
 		fmt.Fprintf(&b, "Old is the baseline, %s of %s.\n", markdownCode(cmp.Or(shortHash(baseline.Environment.Commit), "an unknown commit")), markdownCode(baseline.Timestamp))
@@ -95,6 +103,7 @@ func receiptMarkdown(r, baseline *receipt.Receipt) string {
 	row("tokens", fmt.Sprintf("%d of %d", r.TokensGenerated, r.TokensRequested))
 	row("repeats", fmt.Sprint(len(r.Repeats)))
 	row("threads", fmt.Sprint(r.Threads))
+	row("sessions", fmt.Sprint(r.Sessions))
 	row("processor", r.Processor.Name)
 	row("system", r.Environment.OS+"/"+r.Environment.Architecture+", "+r.Environment.GoVersion)
 	row("kernels", strings.Join(r.Kernels, " "))
@@ -104,6 +113,6 @@ func receiptMarkdown(r, baseline *receipt.Receipt) string {
 		commit += " (modified)"
 	}
 	row("commit", commit)
-	b.WriteString("\n</details>\n")
+	b.WriteString("\n" + unconfirmed + "\n\n</details>\n")
 	return b.String()
 }

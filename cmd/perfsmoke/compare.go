@@ -3,56 +3,95 @@ package main
 import (
 	"cmp"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
 )
 
-const compareSynopsis = "compare OLD NEW"
+const compareSynopsis = "compare [--gate PERCENT] OLD NEW"
 
 // compareCommand prints what has changed from one receipt to another.
 func compareCommand(c *console, args []string) int {
-	rest, status, ok := c.parse(newFlags("compare"), args, compareSynopsis)
+	flags := newFlags("compare")
+	gate := flags.Float64("gate", 0, "exit with status 1 where decoding or the first token is slower by more than `percent`, as far as the repeats tell")
+	rest, status, ok := c.parse(flags, args, compareSynopsis)
 	if !ok {
 		return status
 	}
-	if len(rest) != 2 {
+	gated := false
+	flags.Visit(func(f *flag.Flag) { gated = gated || f.Name == "gate" })
+	switch {
+	case len(rest) != 2:
 		return c.usageError("compare takes two receipts: perfsmoke %s", compareSynopsis)
+	case gated && !(*gate >= 0 && *gate <= maxGate):
+		return c.usageError("--gate %v is not between 0 and %d", *gate, maxGate)
 	}
 	var receipts [2]*receipt.Receipt
 	for i, path := range rest {
 		r, err := receipt.Read(path)
-		if err != nil {
+		switch {
+		case err != nil && gated: // status 1 is for what is slower
+			return c.usageError("%s: %v", path, err)
+		case err != nil:
 			return c.fail("%s: %v", path, err)
+		}
+		if problem := doubt(r); gated && problem != "" {
+			return c.usageError("%s is no receipt to judge by: %s", path, problem)
 		}
 		c.doubt(path, r)
 		receipts[i] = r
 	}
 	comparison := compareReceipts(receipts[0], receipts[1])
-	g := c.gitHub()
-	if err := g.Untrusted(comparison.print); err != nil {
-		return c.fail("compare: %v", err)
+	var judged *judgement
+	if gated {
+		var err error
+		if judged, err = judgeByReceipt(receipts[0], receipts[1], *gate); err != nil {
+			return c.usageError("--gate: %v", err)
+		}
 	}
-	if err := g.Summary(comparison.markdown()); err != nil {
-		fmt.Fprintf(c.stderr, "perfsmoke: %v\n", err)
+	g := c.gitHub()
+	err := g.Untrusted(func(w io.Writer) error {
+		err := comparison.print(w)
+		if judged != nil {
+			judged.print(w)
+		}
+		return err
+	})
+	if err := errors.Join(err, g.Summary(comparison.markdown())); err != nil && !errors.Is(err, syscall.EPIPE) {
+		c.warn("compare: %v", err)
+	}
+	if judged != nil {
+		return c.report(judged, *gate)
 	}
 	return exitOK
 }
 
-// doubt warns of a receipt whose figures are not to be believed. That its run
-// failed is said where it is shown.
-func (c *console) doubt(path string, r *receipt.Receipt) {
+// maxGate is the largest percentage of a gate, more than any that makes sense.
+const maxGate = 1000
+
+// doubt says why the figures of a receipt are not to be believed, and nothing
+// where they are. That its run failed is said where it is shown.
+func doubt(r *receipt.Receipt) string {
 	for _, problem := range r.Verify() {
 		if problem.Field != "status" || r.Failure == nil {
-			c.warn("%s is not to be believed: %v", path, problem)
-			return
+			return problem.String()
 		}
+	}
+	return ""
+}
+
+// doubt warns of a receipt whose figures are not to be believed.
+func (c *console) doubt(path string, r *receipt.Receipt) {
+	if problem := doubt(r); problem != "" {
+		c.warn("%s is not to be believed: %s", path, problem)
 	}
 }
 
@@ -61,7 +100,6 @@ type figure struct {
 	name           string
 	units          units
 	higherIsBetter bool
-	gated          bool // --gate judges it
 	// values returns the figure as the receipt has it and its value in each
 	// repeat; no repeats where the figure is of the whole run. The figure is 0
 	// where it is not known.
@@ -69,17 +107,17 @@ type figure struct {
 }
 
 var figures = []figure{
-	{name: "decoding", units: tokenRates, higherIsBetter: true, gated: true, values: func(r *receipt.Receipt) (float64, []float64) {
+	{name: "decoding", units: tokenRates, higherIsBetter: true, values: func(r *receipt.Receipt) (float64, []float64) {
 		return r.TokensPerSecond, ofRepeats(r, func(repeat receipt.Repeat) float64 { return repeat.TokensPerSecond })
 	}},
-	{name: "first token", units: durations, gated: true, values: func(r *receipt.Receipt) (float64, []float64) {
+	{name: "first token", units: durations, values: func(r *receipt.Receipt) (float64, []float64) {
 		return r.Timings.PromptSeconds, ofRepeats(r, func(repeat receipt.Repeat) float64 { return repeat.PromptSeconds })
 	}},
 	{name: "token, median", units: durations, values: func(r *receipt.Receipt) (float64, []float64) {
-		return r.Timings.TokenSecondsMedian, ofRepeats(r, func(repeat receipt.Repeat) float64 { return receipt.Median(repeat.TokenSeconds) })
+		return r.Timings.TokenSecondsMedian, ofRepeats(r, func(repeat receipt.Repeat) float64 { return receipt.Median(steady(r, repeat)) })
 	}},
 	{name: "token, 95th percentile", units: durations, values: func(r *receipt.Receipt) (float64, []float64) {
-		return r.Timings.TokenSecondsP95, ofRepeats(r, func(repeat receipt.Repeat) float64 { return receipt.Percentile(repeat.TokenSeconds, 95) })
+		return r.Timings.TokenSecondsP95, ofRepeats(r, func(repeat receipt.Repeat) float64 { return receipt.Percentile(steady(r, repeat), 95) })
 	}},
 	{name: "load", units: durations, values: func(r *receipt.Receipt) (float64, []float64) {
 		return r.Timings.LoadSeconds, ofRepeats(r, func(repeat receipt.Repeat) float64 { return repeat.LoadSeconds })
@@ -101,6 +139,11 @@ var figures = []figure{
 		}
 		return r.Limits.MemoryBytesPerSecond, r.Limits.MemoryPasses
 	}},
+}
+
+// steady returns the times of all sessions' steady tokens.
+func steady(r *receipt.Receipt, repeat receipt.Repeat) []float64 {
+	return slices.Concat(receipt.Steady(r.Sessions, repeat.TokenSeconds)...)
 }
 
 func ofRepeats(r *receipt.Receipt, value func(receipt.Repeat) float64) []float64 {
@@ -130,6 +173,7 @@ type comparison struct {
 	// otherLogits is that the two computed the same and got something else.
 	otherLogits        bool
 	oldFailed, newFail *receipt.Failure
+	oldDoubt, newDoubt string // why the figures are not to be believed, empty where they are
 }
 
 type comparedFigure struct {
@@ -139,11 +183,6 @@ type comparedFigure struct {
 	judged, changed      bool
 }
 
-// minRepeats is how many repeats both receipts need for a figure to be judged.
-// With five, a figure with Gaussian noise that has not changed is called changed
-// once in 250 times; with three it would be once in 16 times.
-const minRepeats = 5
-
 // compareReceipts compares the figures that both receipts have.
 //
 // A figure has changed where it differs by more than the larger of the two
@@ -151,7 +190,7 @@ const minRepeats = 5
 // the repeats of a run. A figure of the whole run, without repeats, is not
 // judged.
 func compareReceipts(old, new *receipt.Receipt) comparison {
-	c := comparison{oldFailed: old.Failure, newFail: new.Failure}
+	c := comparison{oldFailed: old.Failure, newFail: new.Failure, oldDoubt: doubt(old), newDoubt: doubt(new)}
 	for _, f := range figures {
 		was, wasRepeats := f.values(old)
 		is, isRepeats := f.values(new)
@@ -174,6 +213,8 @@ func compareReceipts(old, new *receipt.Receipt) comparison {
 	other = differ("tokenizer", shortHash(old.Tokenizer.SHA256), shortHash(new.Tokenizer.SHA256)) || other
 	other = differ("prompt", fmt.Sprint(old.PromptIDs), fmt.Sprint(new.PromptIDs)) || other
 	other = differ("tokens", strconv.Itoa(old.TokensRequested), strconv.Itoa(new.TokensRequested)) || other
+	differ("sessions", strconv.Itoa(old.Sessions), strconv.Itoa(new.Sessions))
+	differ("lookahead", strconv.FormatBool(old.Lookahead), strconv.FormatBool(new.Lookahead))
 	differ("threads", strconv.Itoa(old.Threads), strconv.Itoa(new.Threads))
 	differ("processor", old.Processor.Name, new.Processor.Name)
 	differ("system", old.Environment.OS+"/"+old.Environment.Architecture, new.Environment.OS+"/"+new.Environment.Architecture)
@@ -265,6 +306,11 @@ func (c comparison) print(w io.Writer) error {
 			fmt.Fprintf(table, "the %s run failed: %s\n", []string{"old", "new"}[i], printable(failure.Message))
 		}
 	}
+	for i, problem := range []string{c.oldDoubt, c.newDoubt} {
+		if problem != "" {
+			fmt.Fprintf(table, "the %s receipt does not verify and is not to be believed: %s\n", []string{"old", "new"}[i], printable(problem))
+		}
+	}
 	if len(c.figures) > 0 {
 		fmt.Fprintln(table, "figure\told\tnew\tratio\tspread old, new\tverdict")
 	}
@@ -292,6 +338,12 @@ func (c comparison) markdown() string {
 			fmt.Fprintf(&b, "The %s failed: %s.\n\n", []string{"baseline", "run"}[i], markdownCode(failure.Message))
 		}
 	}
+	if c.oldDoubt != "" {
+		fmt.Fprintf(&b, "**The baseline does not verify and is not to be believed**: %s.\n\n", markdownCode(c.oldDoubt))
+	}
+	if c.newDoubt != "" {
+		fmt.Fprintf(&b, "**The receipt does not verify and is not to be believed**: %s.\n\n", markdownCode(c.newDoubt))
+	}
 	for _, warning := range c.warnings() {
 		fmt.Fprintf(&b, "%s\n", warning)
 	}
@@ -317,37 +369,6 @@ func (c comparison) markdown() string {
 
 // errIncomparable is why a gate cannot judge.
 var errIncomparable = errors.New("the baseline is no measure for this run")
-
-// slowdowns is what --gate asks: in which figures, decoding and first token,
-// the run is slower than the baseline by more than percent. Where both runs
-// have enough repeats to tell their spread, a slowdown must exceed that too.
-// Unsure is what keeps the answer from being one to rely on. The error wraps
-// errIncomparable where the baseline is of something else.
-func slowdowns(baseline, run *receipt.Receipt, percent float64) (slower, unsure []string, err error) {
-	c := compareReceipts(baseline, run)
-	switch {
-	case c.oldFailed != nil || baseline.Status != receipt.StatusOK:
-		return nil, nil, fmt.Errorf("%w: it is of a failed run", errIncomparable)
-	case len(c.differences) > 0:
-		d := c.differences[0]
-		return nil, nil, fmt.Errorf("%w: its %s is %s, not %s", errIncomparable, d[0], printable(d[1]), printable(d[2]))
-	}
-	if repeats := min(len(baseline.Repeats), len(run.Repeats)); repeats < minRepeats {
-		unsure = append(unsure, fmt.Sprintf("with fewer than %d repeats, here %d, nothing tells a slowdown from chance", minRepeats, repeats))
-	}
-	for _, f := range c.figures {
-		if !f.gated || !(f.slowdown() > percent/100) {
-			continue
-		}
-		text := fmt.Sprintf("%s: %s, was %s (%.1f%% slower)", f.name, f.units.format(f.new), f.units.format(f.old), 100*f.slowdown())
-		if f.judged && !f.changed {
-			unsure = append(unsure, text+" passes, because the repeats differ by more than that: "+f.spreads())
-		} else {
-			slower = append(slower, text)
-		}
-	}
-	return slower, unsure, nil
-}
 
 // units are the names and sizes of units, from small to large.
 type units []unit

@@ -118,6 +118,8 @@ func TestCompareDifferences(t *testing.T) {
 		"tokenizer": func(r *receipt.Receipt) { r.Tokenizer.SHA256 = strings.Repeat("12", 32) },
 		"prompt":    func(r *receipt.Receipt) { r.PromptIDs = r.PromptIDs[1:] },
 		"tokens":    func(r *receipt.Receipt) { r.TokensRequested++ },
+		"sessions":  func(r *receipt.Receipt) { r.Sessions++ },
+		"lookahead": func(r *receipt.Receipt) { r.Lookahead = true },
 		"threads":   func(r *receipt.Receipt) { r.Threads++ },
 		"processor": func(r *receipt.Receipt) { r.Processor.Name = "another" },
 		"system":    func(r *receipt.Receipt) { r.Environment.Architecture = "arm64" },
@@ -128,64 +130,14 @@ func TestCompareDifferences(t *testing.T) {
 		if len(c.differences) != 1 || c.differences[0][0] != name {
 			t.Errorf("%s: differences %v", name, c.differences)
 		}
-		if _, _, err := slowdowns(testReceipt(), r, 1); !errors.Is(err, errIncomparable) {
+		if _, err := judgeByReceipt(testReceipt(), r, 1); !errors.Is(err, errIncomparable) {
 			t.Errorf("a gate judges another %s: %v", name, err)
 		}
 		r.LogitsSHA256 = ""
-		sameWork := name == "threads" || name == "processor" || name == "system"
+		sameWork := name == "sessions" || name == "lookahead" || name == "threads" || name == "processor" || name == "system"
 		if c := compareReceipts(testReceipt(), r); c.otherLogits != sameWork {
 			t.Errorf("another %s: other logits are noticed: %v, want %v", name, c.otherLogits, sameWork)
 		}
-	}
-}
-
-func TestGate(t *testing.T) {
-	steady := decodingAt(five(9.9, 10, 10.1)...)
-	for _, test := range []struct {
-		name    string
-		new     *receipt.Receipt
-		percent float64
-		want    []string
-		unsure  []string
-	}{
-		{"the same", steady, 0, nil, nil},
-		{"less than allowed", decodingAt(five(9.1, 9.2, 9.3)...), 10, nil, nil},
-		{"more than allowed", decodingAt(five(8.9, 9, 9.1)...), 10, []string{"decoding: 9.000 tokens/s, was 10.00 tokens/s (11.1% slower)"}, nil},
-		{"within the spread", decodingAt(five(5, 8, 11)...), 10, nil, []string{
-			"decoding: 8.000 tokens/s, was 10.00 tokens/s (25.0% slower) passes, because the repeats differ by more than that: 2.0%, 75.0%",
-		}},
-		{"one repeat, whose spread is unknown", decodingAt(8), 10, []string{"decoding: 8.000 tokens/s, was 10.00 tokens/s (25.0% slower)"}, []string{
-			"with fewer than 5 repeats, here 1, nothing tells a slowdown from chance",
-		}},
-		{"faster", decodingAt(five(19, 20, 21)...), 0, nil, nil},
-	} {
-		got, unsure, err := slowdowns(steady, test.new, test.percent)
-		if diff := cmp.Diff(test.unsure, unsure); diff != "" {
-			t.Errorf("%s: unsure (-want +got)\n%s", test.name, diff)
-		}
-		if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
-			t.Errorf("%s: %v, (-want +got)\n%s", test.name, err, diff)
-		}
-	}
-
-	// The first token counts too, other figures do not.
-	r := testReceipt()
-	r.Usage.WallSeconds *= 10
-	for i := range r.Repeats {
-		r.Repeats[i].LoadSeconds *= 10
-		r.Repeats[i].PromptSeconds *= 2
-	}
-	r.Timings.LoadSeconds *= 10
-	r.Timings.PromptSeconds *= 2
-	got, _, err := slowdowns(testReceipt(), r, 50)
-	if want := []string{"first token: 400.0 ms, was 200.0 ms (100.0% slower)"}; !cmp.Equal(got, want) || err != nil {
-		t.Errorf("slower first token: %q, %v", got, err)
-	}
-
-	failed := receipt.New(testTime)
-	failed.Failure = &receipt.Failure{Kind: receipt.FailureCrashed}
-	if _, _, err := slowdowns(failed, testReceipt(), 5); !errors.Is(err, errIncomparable) {
-		t.Errorf("a failed baseline: %v", err)
 	}
 }
 
@@ -210,7 +162,7 @@ func TestCompareCommand(t *testing.T) {
 		}
 	}
 
-	for _, args := range [][]string{{}, {oldFile}, {oldFile, newFile, newFile}, {"--gate", "5", oldFile, newFile}} {
+	for _, args := range [][]string{{}, {oldFile}, {oldFile, newFile, newFile}, {"--gate", "x", oldFile, newFile}} {
 		if status := compareCommand(c, args); status != exitUsage {
 			t.Errorf("arguments %q: status %d", args, status)
 		}
@@ -315,7 +267,7 @@ func TestEditedBaseline(t *testing.T) {
 	r.TokensPerSecond /= 2
 	edited := writeReceipt(t, r)
 	later := filepath.Join(t.TempDir(), "later.json")
-	if err := os.WriteFile(later, []byte(`{"schema_version": "2.0.0"}`), 0o600); err != nil {
+	if err := os.WriteFile(later, []byte(`{"schema_version": "3.0.0"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {

@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"time"
 
+	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/output"
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
+	"github.com/gobitnet/gobitnet/internal/input"
 )
 
 // A historyRun is one run in a history file, which holds one as JSON on each
@@ -27,6 +28,8 @@ type historyRun struct {
 	ModelSHA256     string `json:"model_sha256"`
 	Processor       string `json:"processor"`
 	Threads         int    `json:"threads"`
+	Sessions        int    `json:"sessions"` // 0 in the lines of older programs, which timed the computing of all logits
+	Lookahead       bool   `json:"lookahead"`
 	PromptTokens    int    `json:"prompt_tokens"`
 	TokensRequested int    `json:"tokens_requested"`
 
@@ -49,6 +52,8 @@ func newHistoryRun(r *receipt.Receipt) (historyRun, error) {
 		ModelSHA256:     r.Model.SHA256,
 		Processor:       r.Processor.Name,
 		Threads:         r.Threads,
+		Sessions:        r.Sessions,
+		Lookahead:       r.Lookahead,
 		PromptTokens:    len(r.PromptIDs),
 		TokensRequested: r.TokensRequested,
 	}
@@ -78,16 +83,13 @@ func appendRun(path string, run historyRun) error {
 		return fmt.Errorf("history: %w", err)
 	}
 	line = append(line, '\n')
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := output.OpenAppend(path)
 	if err != nil {
 		return fmt.Errorf("history: %w", err)
 	}
 	// A line that was cut off, by a full disk say, spoils itself only.
-	if info, e := f.Stat(); e == nil && info.Size() > 0 {
-		last := make([]byte, 1)
-		if _, e := f.ReadAt(last, info.Size()-1); e == nil && last[0] != '\n' {
-			line = append([]byte{'\n'}, line...)
-		}
+	if info, e := f.Stat(); e == nil && info.Mode().IsRegular() && info.Size() > 0 && !endsLine(path, info.Size()) {
+		line = append([]byte{'\n'}, line...)
 	}
 	// One write to a file that is open for appending is not mixed with others.
 	_, err = f.Write(line)
@@ -97,13 +99,26 @@ func appendRun(path string, run historyRun) error {
 	return nil
 }
 
+// endsLine reports whether the last of a file's bytes ends a line, as far as it can
+// be read.
+func endsLine(path string, size int64) bool {
+	f, _, err := input.Open(path)
+	if err != nil {
+		return true
+	}
+	defer f.Close()
+	last := make([]byte, 1)
+	_, err = f.ReadAt(last, size-1)
+	return err != nil || last[0] == '\n'
+}
+
 // maxHistoryLine is far more than a run takes.
 const maxHistoryLine = 64 << 10
 
 // readHistory reads a history file and returns its runs by time, and how many
 // lines are not a run and were passed over.
 func readHistory(path string) (runs []historyRun, broken int, err error) {
-	f, err := os.Open(path)
+	f, _, err := input.Open(path)
 	if err != nil {
 		return nil, 0, fmt.Errorf("history: %w", err)
 	}

@@ -31,7 +31,7 @@ func testReceipt() *receipt.Receipt {
 	r.Model.File, r.Model.SHA256 = "example.gguf", strings.Repeat("ab", 32)
 	r.Tokenizer.SHA256 = strings.Repeat("cd", 32)
 	r.Prompt, r.PromptIDs, r.Text = "2+2=", []int{1, 17, 10, 17, 28}, "4"
-	r.TokensRequested, r.TokensGenerated, r.Threads = 4, 4, 2
+	r.TokensRequested, r.TokensGenerated, r.Threads, r.Sessions = 4, 4, 2, 1
 	r.LogitsSHA256 = strings.Repeat("ef", 32)
 	for _, slow := range []float64{1, 1.02, 0.99, 1, 1.01} {
 		r.Repeats = append(r.Repeats, receipt.Repeat{
@@ -67,7 +67,7 @@ func TestHistoryAppend(t *testing.T) {
 		Model:       "example.gguf",
 		ModelSHA256: good.Model.SHA256,
 		Processor:   "Example 9000",
-		Threads:     2, PromptTokens: 5, TokensRequested: 4,
+		Threads:     2, Sessions: 1, PromptTokens: 5, TokensRequested: 4,
 		TokensPerSecond: 39.47, FirstTokenSeconds: 0.2, PeakMemoryBytes: 1 << 30,
 	}, {
 		Timestamp: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC),
@@ -191,6 +191,8 @@ func madeHistory(n int, seed uint64) []historyRun {
 			ModelSHA256:       strings.Repeat("ab", 32),
 			Processor:         "Example 9000",
 			Threads:           4,
+			Sessions:          1,
+			Lookahead:         true,
 			PromptTokens:      5,
 			TokensRequested:   32,
 			TokensPerSecond:   31.4 / noise(),
@@ -361,7 +363,7 @@ func TestHistorySeries(t *testing.T) {
 	if diff := cmp.Diff(want, labels); diff != "" {
 		t.Errorf("labels (-want +got):\n%s", diff)
 	}
-	if h.title != "example.gguf, 5 prompt tokens, 32 tokens" {
+	if h.title != "example.gguf, 1 session, 5 prompt tokens, 32 tokens" {
 		t.Errorf("title %q", h.title)
 	}
 	if len(h.shifts) != 0 || h.failed() != 4 {

@@ -11,6 +11,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/gobitnet/gobitnet/quant"
 )
 
 // Exit statuses.
@@ -18,6 +20,8 @@ const (
 	exitOK     = 0
 	exitFailed = 1 // a check or gate that was asked for says no
 	exitUsage  = 2
+	// exitUnchecked says that what was to be checked could not be.
+	exitUnchecked = 3
 )
 
 // A console is what a command sees of the world.
@@ -45,6 +49,7 @@ func commands() []command {
 		{"compare", "hold two receipts against each other", compareCommand},
 		{"plot", "draw a history of runs", plotCommand},
 		{"comment", "print a receipt as a comment on a pull request", commentCommand},
+		{"version", "print the program's version and the processor's kernels", versionCommand},
 		{"child", "", childCommand},
 		{"limits", "", limitsCommand},
 	}
@@ -52,6 +57,7 @@ func commands() []command {
 
 func main() {
 	c := &console{stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv}
+	surviveClosedPipes()
 	os.Exit(dispatch(c, os.Args[1:]))
 }
 
@@ -61,9 +67,10 @@ func dispatch(c *console, args []string) int {
 	name := "run"
 	if len(args) > 0 {
 		switch {
-		case args[0] == "help" || args[0] == "-h" || args[0] == "-help" || args[0] == "--help":
-			overview(c.stdout)
-			return exitOK
+		case slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]):
+			return help(c.withoutCommands(), args[1:])
+		case args[0] == "-version" || args[0] == "--version":
+			name, args = "version", args[1:]
 		case !strings.HasPrefix(args[0], "-"):
 			name, args = args[0], args[1:]
 		}
@@ -100,14 +107,51 @@ func (c *console) gitHub() *gitHub {
 	return newGitHub(c.env, c.stdout)
 }
 
-func overview(w io.Writer) {
-	fmt.Fprintln(w, "usage: perfsmoke [command] [flags]")
+// help explains the command that args name, or all.
+func help(c *console, args []string) int {
+	switch {
+	case len(args) > 1:
+		return c.usageError("help explains one command at a time")
+	case len(args) == 0 || args[0] == "help":
+		overview(c.stdout)
+		return exitOK
+	}
 	for _, command := range commands() {
-		if command.summary != "" {
-			fmt.Fprintf(w, "  %-8s %s\n", command.name, command.summary)
+		if command.name == args[0] && command.summary != "" {
+			return command.run(c, []string{"-h"})
 		}
 	}
-	fmt.Fprintln(w, "perfsmoke command -h lists the flags of a command")
+	return c.usageError("there is no command %q; perfsmoke help lists them", args[0])
+}
+
+func overview(w io.Writer) {
+	fmt.Fprint(w, "perfsmoke times a run of a BitNet b1.58 model and leaves a receipt of it.\n\nusage: perfsmoke [COMMAND] [flags]\n\ncommands:\n")
+	for _, command := range commands() {
+		if command.summary != "" {
+			fmt.Fprintf(w, "  %-8s  %s\n", command.name, command.summary)
+		}
+	}
+	fmt.Fprintf(w, "  %-8s  %s\n%s\n%s", "help", "explain a command and its flags: perfsmoke help run", environmentHelp,
+		"exit status: 0 done, 1 refused, too slow for a gate, or interrupted, 2 wrong usage,\n3 could not be checked\n")
+}
+
+const versionSynopsis = "version"
+
+func versionCommand(c *console, args []string) int {
+	rest, status, ok := c.parse(newFlags("version"), args, versionSynopsis)
+	if !ok {
+		return status
+	}
+	if len(rest) > 0 {
+		return c.usageError("version takes no arguments")
+	}
+	var kernels []string
+	for _, k := range quant.Available() {
+		kernels = append(kernels, k.Name())
+	}
+	e := thisBuild(c.env)
+	fmt.Fprintf(c.stdout, "perfsmoke %s, %s %s/%s, kernels: %s\n", e.ModuleVersion, e.GoVersion, e.OS, e.Architecture, strings.Join(kernels, ", "))
+	return exitOK
 }
 
 // usageError says on one line that the command was used wrongly.

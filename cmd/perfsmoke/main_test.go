@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
+	"github.com/gobitnet/gobitnet/quant"
 )
 
 // The test binary stands in for the program in the processes that tests start:
@@ -21,6 +22,10 @@ const (
 	asKilled  = "as-killed"
 	asSilent  = "as-silent"
 	asBabbler = "as-babbler"
+	asQuick   = "as-quick" // says that everything took a nanosecond
+	asSlow    = "as-slow"  // or an hour
+	asCurt    = "as-curt"  // and generates a token only
+	asOther   = "as-other" // with another model
 )
 
 func TestMain(m *testing.M) {
@@ -40,6 +45,7 @@ func TestMain(m *testing.M) {
 		c.self = append(strings.Split(args[0], " "), os.Args[0], asItself)
 		args = args[1:]
 	case asItself:
+		surviveClosedPipes()
 	default:
 		misbehave(os.Args[1], c, args)
 	}
@@ -102,6 +108,17 @@ func TestDispatch(t *testing.T) {
 		if status != exitOK || !strings.Contains(out, "usage: perfsmoke") {
 			t.Errorf("%s -h: status %d\n%s", command.name, status, out)
 		}
+		if helpStatus, helpOut, _ := run(t, modelConsole(nil), "help", command.name); helpStatus != status || helpOut != out {
+			t.Errorf("help %s: status %d\n%s", command.name, helpStatus, helpOut)
+		}
+	}
+	if status, out, _ := run(t, modelConsole(nil), "help", "help"); status != exitOK || !strings.Contains(out, "BITNET_THREADS") {
+		t.Errorf("help help: status %d\n%s", status, out)
+	}
+	for _, arg := range []string{"version", "--version"} {
+		if status, out, _ := run(t, modelConsole(nil), arg); status != exitOK || !strings.HasPrefix(out, "perfsmoke ") || !strings.Contains(out, quant.Best().Name()) {
+			t.Errorf("%s: status %d\n%s", arg, status, out)
+		}
 	}
 }
 
@@ -114,8 +131,10 @@ func TestWrongUsage(t *testing.T) {
 		{"run", "model.gguf"},
 		{"--max-tokens", "0"},
 		{"--max-tokens", "many"},
-		{"--threads", "0"},
+		{"--threads", "-1"},
 		{"--threads", "2000"},
+		{"--sessions", "0"},
+		{"--sessions", "2000"},
 		{"--repeat", "0"},
 		{"--timeout", "0s"},
 		{"--synthetic", "3b"},
@@ -123,6 +142,16 @@ func TestWrongUsage(t *testing.T) {
 		{"--gate", "5"},
 		{"--gate", "-1", "--baseline", "x"},
 		{"--gate", "5", "--baseline", "missing.json"},
+		{"--gate", "5", "--baseline-program", "missing"},
+		{"--gate", "5", "--baseline-program", ""},
+		{"--baseline-program", os.Args[0]},
+		{"--gate", "5", "--baseline-program", os.Args[0], "--receipt", "missing/receipt.json"},
+		{"--gate", "5", "--baseline-program", os.Args[0], "--history", "missing/history.jsonl"},
+		{"help", "dance"},
+		{"help", "child"},
+		{"help", "run", "verify"},
+		{"version", "1"},
+		{"compare", "--gate", "-1", "a", "b"},
 		{"--receipt", ""},
 		{"--model", ""},
 		{"--tokenizer="},
@@ -133,7 +162,7 @@ func TestWrongUsage(t *testing.T) {
 		{"verify"},
 		{"verify", "a", "b"},
 		{"verify", "a", "--model", "m"},
-		{"verify", "a", "--replay", "--threads", "0"},
+		{"verify", "a", "--replay", "--threads", "-1"},
 		{"verify", "a", "--replay", "--timeout", "-1s"},
 	} {
 		status, out, stderr := run(t, modelConsole(nil), args...)
@@ -141,7 +170,12 @@ func TestWrongUsage(t *testing.T) {
 			t.Errorf("%v: status %d, output %q, errors %q", args, status, out, stderr)
 		}
 	}
-	for name, value := range map[string]string{"BITNET_SEED": "-1", "BITNET_LOG": "loud", "BITNET_DETERMINISTIC": "maybe", "BITNET_CPU": "sse2\x1b[2J"} {
+	for name, value := range map[string]string{
+		"BITNET_SEED": "-1", "BITNET_LOG": "WARN", "BITNET_DETERMINISTIC": "true", "BITNET_CPU": "sse2\x1b[2J", "BITNET_THREADS": "many",
+	} {
+		if status, _, stderr := run(t, modelConsole(map[string]string{name: value}), "verify", "a"); status != exitUsage || !strings.Contains(stderr, name) {
+			t.Errorf("verify, %s=%s: status %d, errors %q", name, value, status, stderr)
+		}
 		status, _, stderr := run(t, modelConsole(map[string]string{name: value}))
 		if status != exitUsage || !strings.Contains(stderr, name) || strings.Count(stderr, "\n") != 1 || strings.Contains(stderr, "\x1b") {
 			t.Errorf("%s=%s: status %d, errors %q", name, value, status, stderr)

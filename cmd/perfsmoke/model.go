@@ -14,13 +14,14 @@ import (
 	"github.com/gobitnet/gobitnet/bitnet/arithmetic"
 	"github.com/gobitnet/gobitnet/bitnet/gguf"
 	"github.com/gobitnet/gobitnet/bitnet/synthetic"
+	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/output"
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
 	"github.com/gobitnet/gobitnet/internal/input"
 )
 
 // A modelFile is a file whose contents are known.
 type modelFile struct {
-	path      string
+	path      string // of a built-in model just the name that a file of it would have
 	bytes     int64
 	sha256    string
 	synthetic *receipt.Synthetic // of a synthetic model
@@ -28,34 +29,17 @@ type modelFile struct {
 }
 
 // defaultModel returns the model that is run where none is named: the built-in
-// one, from the user's cache folder, where it puts it first if need be. It
-// relies on no file there that it has not read.
-func (c *console) defaultModel(ctx context.Context) (modelFile, error) {
-	file := arithmetic.File()
-	hash := sha256.New()
+// one, which needs no file and hence no folder.
+func defaultModel() (modelFile, error) {
+	file, hash := arithmetic.File(), sha256.New()
 	if _, err := file.WriteTo(hash); err != nil {
 		return modelFile{}, err
 	}
 	sum := hex.EncodeToString(hash.Sum(nil))
-	folder, err := c.cacheFolder()
-	if err != nil {
-		return modelFile{}, fmt.Errorf("there is no cache folder to put the built-in model in: %w", err)
-	}
-	m := modelFile{
-		path:  filepath.Join(folder, receipt.BuiltInFile(receipt.BuiltInArithmetic, sum)),
+	return modelFile{
+		path:  receipt.BuiltInFile(receipt.BuiltInArithmetic, sum),
 		bytes: file.Size(), sha256: sum, builtIn: receipt.BuiltInArithmetic,
-	}
-	if there, err := namedModel(ctx, m.path); err == nil && there.sha256 == sum {
-		return m, nil
-	}
-	err = replaceFile(ctx, m.path, func(w io.Writer) error {
-		_, err := arithmetic.File().WriteTo(w)
-		return err
-	})
-	if err != nil {
-		return modelFile{}, err
-	}
-	return m, nil
+	}, nil
 }
 
 // namedModel returns the model in a file.
@@ -106,7 +90,7 @@ func (c *console) syntheticModel(ctx context.Context, s receipt.Synthetic) (mode
 	})
 	text := hex.EncodeToString(sum.Sum(nil))
 	if err == nil {
-		err = os.WriteFile(path+".sha256", []byte(text+"\n"), 0o644)
+		err = output.Write(output.File{Path: path + ".sha256", Data: []byte(text + "\n")})
 	}
 	if err != nil {
 		return modelFile{}, err
@@ -121,23 +105,10 @@ func (c *console) syntheticModel(ctx context.Context, s receipt.Synthetic) (mode
 // replaceFile has write fill a file, in a folder that need not exist yet. The
 // file is there as a whole or not at all.
 func replaceFile(ctx context.Context, path string, write func(io.Writer) error) error {
-	folder := filepath.Dir(path)
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(folder, ".making-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // does nothing once it is renamed
-	err = write(io.MultiWriter(f, stopper{ctx}))
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return err
+	return output.Replace(path, func(w io.Writer) error { return write(io.MultiWriter(w, stopper{ctx})) })
 }
 
 // cacheFolder returns the folder where models are kept.

@@ -3,16 +3,17 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"image/color"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"gonum.org/v1/plot"
@@ -23,6 +24,7 @@ import (
 	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
 
+	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/output"
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
 )
 
@@ -32,7 +34,7 @@ const plotSynopsis = "plot [--output NAME] HISTORY"
 // shifts of level in it.
 func plotCommand(c *console, args []string) int {
 	flags := newFlags("plot")
-	output := flags.String("output", "", "`name` of the pictures, without .svg and .png (default: the history file's, without its ending)")
+	base := flags.String("output", "", "`name` of the pictures, without .svg and .png (default: the history file's, without its ending)")
 	rest, status, ok := c.parse(flags, args, plotSynopsis)
 	if !ok {
 		return status
@@ -47,7 +49,7 @@ func plotCommand(c *console, args []string) int {
 	if len(runs) == 0 {
 		return c.fail("history %s: has no runs (%d other lines); perfsmoke --history adds them", rest[0], broken)
 	}
-	name := *output
+	name := *base
 	if name == "" {
 		name = strings.TrimSuffix(rest[0], filepath.Ext(rest[0]))
 	}
@@ -56,14 +58,12 @@ func plotCommand(c *console, args []string) int {
 	if err != nil {
 		return c.fail("plot: %v", err)
 	}
-	for ending, picture := range map[string][]byte{".svg": svg, ".png": png} {
-		if err := os.WriteFile(name+ending, picture, 0o644); err != nil {
-			return c.fail("plot: %v", err)
-		}
+	if err := output.Write(output.File{Path: name + ".svg", Data: svg}, output.File{Path: name + ".png", Data: png}); err != nil {
+		return c.fail("plot: %v", err)
 	}
 
 	g := c.gitHub()
-	g.Untrusted(func(w io.Writer) error {
+	err = g.Untrusted(func(w io.Writer) error {
 		if broken > 0 {
 			fmt.Fprintf(w, "%d lines of the history are no runs and are left out\n", broken)
 		}
@@ -78,8 +78,8 @@ func plotCommand(c *console, args []string) int {
 			g.Warning(s.String())
 		}
 	}
-	if err := g.Summary(h.markdown()); err != nil {
-		fmt.Fprintf(c.stderr, "perfsmoke: %v\n", err)
+	if err := errors.Join(err, g.Summary(h.markdown())); err != nil && !errors.Is(err, syscall.EPIPE) {
+		c.warn("plot: %v", err)
 	}
 	return exitOK
 }
@@ -190,12 +190,14 @@ var (
 func newHistoryPlot(runs []historyRun) *historyPlot {
 	h := &historyPlot{runs: runs}
 	type key struct {
-		sha256, processor        string
-		threads, prompt, request int
+		sha256, processor string
+		threads, sessions int
+		lookahead         bool
+		prompt, request   int
 	}
 	byKey := map[key]*historySeries{}
 	for _, r := range runs {
-		k := key{r.ModelSHA256, r.Processor, r.Threads, r.PromptTokens, r.TokensRequested}
+		k := key{r.ModelSHA256, r.Processor, r.Threads, r.Sessions, r.Lookahead, r.PromptTokens, r.TokensRequested}
 		// Of a failed run it may not be known what ran. It belongs to no series.
 		if r.Status != receipt.StatusOK {
 			continue
@@ -214,11 +216,17 @@ func newHistoryPlot(runs []historyRun) *historyPlot {
 		r := s.runs[0]
 		parts[i] = []string{
 			cmp.Or(r.Model, "unnamed model"), "sha256 " + shortCommit(r.ModelSHA256), cmp.Or(r.Processor, "unknown processor"),
-			plural(r.Threads, "thread"), plural(r.PromptTokens, "prompt token"), plural(r.TokensRequested, "token"),
+			plural(r.Threads, "thread"), "all logits", plural(r.PromptTokens, "prompt token"), plural(r.TokensRequested, "token"),
+		}
+		if r.Sessions > 0 {
+			parts[i][4] = plural(r.Sessions, "session")
+			if !r.Lookahead {
+				parts[i][4] += " without lookahead"
+			}
 		}
 	}
 	title := []string{}
-	for p := range 6 {
+	for p := range 7 {
 		shared := true
 		for i := range parts {
 			shared = shared && parts[i][p] == parts[0][p]
@@ -501,6 +509,7 @@ func (h *historyPlot) panel(figure int, width vg.Length) (*plot.Plot, error) {
 		p.Y.Label.Text = f.name + ": not known"
 		p.Y.Min, p.Y.Max = 0, 1
 		p.Y.Tick.Marker = plot.ConstantTicks{}
+		p.Add(failedMarks{h.runs})
 		return p, nil
 	}
 	p.Y.Tick.Marker = roundTicks{}
@@ -514,7 +523,8 @@ func (h *historyPlot) panel(figure int, width vg.Length) (*plot.Plot, error) {
 	}
 	span := highest - lowest
 	rows := h.labelRows(figure, width)
-	p.Y.Min, p.Y.Max = max(0, lowest-0.1*span), highest+(0.1+0.1*float64(rows.count))*span
+	labels := float64(rows.count*labelHeight) / panelHeight // what they take at the top
+	p.Y.Min, p.Y.Max = max(0, lowest-0.1*span), highest+(0.1+1.2*labels/(1-labels))*span
 
 	grid := plotter.NewGrid()
 	grid.Vertical = draw.LineStyle{Color: gridColor, Width: 0.6}
@@ -578,11 +588,19 @@ func (l levels) Plot(c draw.Canvas, p *plot.Plot) {
 }
 
 // rowsOfLabels says in which row from the top the label of each shift of a
-// figure stands, so that none covers another.
+// figure stands, so that none covers another; in row −1 are those for which there
+// is no room.
 type rowsOfLabels struct {
 	row   []int
 	count int
 }
+
+// mostLabelRows take about half of a panel, whose height is at least this much.
+const (
+	mostLabelRows = 6
+	labelHeight   = 14
+	panelHeight   = 160
+)
 
 func shiftLabel(s historyShift) string {
 	label := s.percent()
@@ -607,6 +625,10 @@ func (h *historyPlot) labelRows(figure int, width vg.Length) rowsOfLabels {
 		row := 0
 		for row < len(ends) && ends[row] > from {
 			row++
+		}
+		if row == mostLabelRows {
+			rows.row = append(rows.row, -1)
+			continue
 		}
 		if row == len(ends) {
 			ends = append(ends, 0)
@@ -641,13 +663,17 @@ func (m shiftMarks) Plot(c draw.Canvas, p *plot.Plot) {
 		shiftGlyph(c, s.color(), vg.Point{X: at, Y: y(s.after / m.unit.size)})
 	}
 	for i, s := range shifts {
+		if m.rows.row[i] < 0 {
+			continue // its line is there, and the table has it
+		}
 		at := x(timeX(s.first.Timestamp))
-		style, label := textStyle(10, s.color()), shiftLabel(s)
+		style := textStyle(10, s.color())
+		label := fit(style, shiftLabel(s), c.Max.X-c.Min.X-4)
 		left, width := at+5, style.Width(label)
 		if left+width > c.Max.X {
-			left = at - 5 - width
+			left = max(at-5-width, c.Min.X+2)
 		}
-		bottom := c.Max.Y - 13 - vg.Length(m.rows.row[i])*14
+		bottom := c.Max.Y - labelHeight + 1 - vg.Length(m.rows.row[i])*labelHeight
 		c.SetColor(color.White)
 		c.Fill(vg.Rectangle{Min: vg.Point{X: left - 2, Y: bottom - 2}, Max: vg.Point{X: left + width + 2, Y: bottom + 11}}.Path())
 		c.FillText(style, vg.Point{X: left, Y: bottom}, label)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"image"
+	"image/color"
 	"image/png"
 	"io"
 	"os"
@@ -11,6 +12,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/recorder"
 
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
 )
@@ -106,7 +111,7 @@ func TestPlotRegressions(t *testing.T) {
 		texts := strings.Join(svgTexts(t, svg), "\n")
 		for _, want := range []string{
 			"decoding (tokens/s)", "first token (ms)", "peak memory (GiB)", "time of the run (UTC)", "2026-03-01", "regression",
-			"example.gguf, Example 9000, 4 threads, 5 prompt tokens, 32 tokens",
+			"example.gguf, Example 9000, 4 threads, 1 session, 5 prompt tokens, 32 tokens",
 		} {
 			if !strings.Contains(texts, want) {
 				t.Errorf("the SVG has no text %q", want)
@@ -304,6 +309,86 @@ func TestPlotUsage(t *testing.T) {
 		stderr.Reset()
 		if status := plotCommand(c, test.args); status != test.want || strings.Count(stderr.String(), "\n") != 1 {
 			t.Errorf("%q: status %d, want %d: %s", test.args, status, test.want, stderr)
+		}
+	}
+}
+
+// Labels stay in their panel, however many there are and however long.
+func TestPlotLabelsStayInside(t *testing.T) {
+	long := madeHistory(400, 1)
+	for i := range long {
+		long[i].TokensPerSecond = 100 + 50*float64(i/10%2)
+		long[i].Commit = strings.Repeat("W", 9)
+	}
+	late := madeHistory(40, 1)
+	for i := range late {
+		if i >= 34 {
+			late[i].TokensPerSecond *= 0.5
+		}
+	}
+	for name, runs := range map[string][]historyRun{"many": long, "at the end": late, "two": func() []historyRun { runs := madeHistory(200, 1); twoRegressions(runs); return runs }()} {
+		h := newHistoryPlot(runs)
+		for _, size := range []vg.Point{{X: 800, Y: 160}, {X: 60, Y: 90}} {
+			p, err := h.panel(0, size.X)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.X.Min, p.X.Max = timeX(runs[0].Timestamp), timeX(runs[len(runs)-1].Timestamp)
+			var drawn recorder.Canvas
+			shiftMarks{h, 0, tokenRates[0], h.labelRows(0, size.X)}.Plot(draw.NewCanvas(&drawn, size.X, size.Y), p)
+			labels := 0
+			for _, action := range drawn.Actions {
+				label, ok := action.(*recorder.FillString)
+				if !ok {
+					continue
+				}
+				labels++
+				right := label.Point.X + textStyle(10, nil).Width(label.String)
+				if label.Point.X < 0 || right > size.X || label.Point.Y < 0 || label.Point.Y+10 > size.Y {
+					t.Errorf("%s: %q from %v to %v, in a panel of %v", name, label.String, label.Point, right, size)
+				}
+			}
+			if labels == 0 || labels > len(h.shifts) || name == "two" && labels != 2 {
+				t.Errorf("%s: %d labels for %d shifts", name, labels, len(h.shifts))
+			}
+		}
+	}
+}
+
+// Runs that failed are marked, also where no other is known.
+func TestPlotShowsFailedRuns(t *testing.T) {
+	failed := madeHistory(30, 1)
+	for i := range failed {
+		if i%7 == 0 {
+			failed[i] = historyRun{Timestamp: failed[i].Timestamp, Status: receipt.StatusFailed}
+		}
+	}
+	for name, runs := range map[string][]historyRun{"some": failed, "all": {failed[0], failed[7], failed[14], failed[21], failed[28]}} {
+		h := newHistoryPlot(runs)
+		for figure := range historyFigures {
+			p, err := h.panel(figure, 800)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.X.Min, p.X.Max = timeX(runs[0].Timestamp)-1, timeX(runs[len(runs)-1].Timestamp)+1
+			var drawn recorder.Canvas
+			p.HideAxes()
+			p.Draw(draw.NewCanvas(&drawn, 800, 160))
+			crosses := 0
+			ink := color.Color(color.Black)
+			for _, action := range drawn.Actions {
+				switch action := action.(type) {
+				case *recorder.SetColor:
+					ink = action.Color
+				case *recorder.Stroke:
+					if ink == color.Color(regressionColor) {
+						crosses++
+					}
+				}
+			}
+			if crosses != 2*5 { // two strokes each
+				t.Errorf("%s: %s: %d strokes of crosses", name, historyFigures[figure].name, crosses)
+			}
 		}
 	}
 }

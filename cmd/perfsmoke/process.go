@@ -23,12 +23,11 @@ const (
 	stragglers = 2 * time.Second
 )
 
-// runProcess runs this program with other arguments in a process group of its
-// own, which it kills when ctx ends, and hands on each line that it writes. It
+// runProcess runs a program, this one where none is named, in a process group of
+// its own, which it kills when ctx ends, and hands on each line that it writes. It
 // returns what the process used, nil where it did not start, and why it did not
 // end well, nil where it did.
-func (c *console) runProcess(ctx context.Context, args []string, line func([]byte)) (*receipt.Usage, *receipt.Failure) {
-	program := c.self
+func (c *console) runProcess(ctx context.Context, program, args []string, stdin *os.File, line func([]byte)) (*receipt.Usage, *receipt.Failure) {
 	if len(program) == 0 {
 		path, err := os.Executable()
 		if err != nil {
@@ -40,6 +39,9 @@ func (c *console) runProcess(ctx context.Context, args []string, line func([]byt
 	cmd := exec.CommandContext(ctx, program[0], args...)
 	lines, complaint := &lineWriter{line: line}, &headWriter{limit: maxComplaint}
 	cmd.Stdout, cmd.Stderr = lines, complaint
+	if stdin != nil {
+		cmd.Stdin = stdin
+	}
 	cmd.WaitDelay = stragglers
 	ownGroup(cmd)
 	cmd.Cancel = func() error { return killGroup(cmd) }

@@ -17,3 +17,6 @@ func wasKilled(*os.ProcessState) bool { return false }
 
 // addKernelUsage adds nothing: this system does not say more than the times.
 func addKernelUsage(*receipt.Usage, *os.ProcessState) {}
+
+// surviveClosedPipes does nothing: this system has no signal for them.
+func surviveClosedPipes() {}

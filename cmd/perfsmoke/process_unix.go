@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"syscall"
 
@@ -45,3 +46,7 @@ func addKernelUsage(u *receipt.Usage, state *os.ProcessState) {
 	u.VoluntaryContextSwitches = number(int64(r.Nvcsw))
 	u.InvoluntaryContextSwitches = number(int64(r.Nivcsw))
 }
+
+// surviveClosedPipes lets the program go on where nobody reads its output any more:
+// writing then gives an error, as it does to any other file.
+func surviveClosedPipes() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }

@@ -118,7 +118,11 @@ func thisBuild(env func(string) string) receipt.Environment {
 		}
 	}
 	for _, name := range receipt.Variables() {
-		if value := env(name); value != "" {
+		value := env(name)
+		if name == "BITNET_MODEL" {
+			value = fileName(value) // where it lies concerns nobody
+		}
+		if value != "" {
 			e.Variables[name] = value
 		}
 	}

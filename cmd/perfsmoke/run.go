@@ -9,8 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
-	"os/signal"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -21,116 +20,197 @@ import (
 
 	"github.com/gobitnet/gobitnet/bitnet/synthetic"
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/limits"
+	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/output"
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
-	"github.com/gobitnet/gobitnet/quant"
 )
 
 const runSynopsis = "[run] [flags]\n" +
-	"Every logit of every token is computed, since the receipt's digest is over all of them, " +
-	"which is slower than greedy generation with the 8-bit image of the head."
+	"What is timed is greedy generation as users have it. The digest in the receipt is over all logits of the same tokens,\n" +
+	"which another process computes that nobody times."
 
 // runOptions is what the run command is asked for.
 type runOptions struct {
 	inference
-	synthetic string
-	timeout   time.Duration
-	receipt   string
-	baseline  string
-	history   string
-	gate      float64
-	gated     bool
-	seed      uint64
+	synthetic       string
+	timeout         time.Duration
+	receipt         string
+	baseline        string
+	baselineProgram string
+	history         string
+	gate            float64
+	gated           bool
+	seed            uint64
 }
 
 // runCommand runs a model and leaves a receipt. Whatever goes wrong in what it
-// measures is said and recorded, and is no reason to fail.
+// measures is said and recorded, and is no reason to fail; nor is a file that
+// cannot be written, unless a gate was asked for.
 func runCommand(c *console, args []string) int {
 	began := time.Now()
 	o, status, ok := c.runOptions(args)
 	if !ok {
 		return status
 	}
-	var baseline *receipt.Receipt
-	if o.baseline != "" {
-		var err error
-		if baseline, err = receipt.Read(o.baseline); err != nil {
-			if o.gated {
-				return c.usageError("--baseline %s: %v", o.baseline, err)
-			}
-			c.warn("--baseline %s: %v", o.baseline, err)
-		} else if problems := baseline.Verify(); o.gated && len(problems) > 0 {
-			return c.usageError("--baseline %s is no receipt to judge by: %v", o.baseline, problems[0])
-		} else {
-			c.doubt(o.baseline, baseline)
+	baseline, err := c.readBaseline(o)
+	if err == nil {
+		err = c.checkFiles(o)
+	}
+	if err != nil {
+		return c.usageError("%v", err)
+	}
+	interrupted, release := output.NotifyContext(context.Background())
+	defer release()
+
+	// First what is to last is written, then what may be read by nobody.
+	r := c.measure(interrupted, o)
+	var failures []error
+	if err := receipt.Write(o.receipt, r); err != nil {
+		failures = append(failures, fmt.Errorf("--receipt: %w", err))
+	}
+	if o.history != "" {
+		if err := appendHistory(o.history, r); err != nil {
+			failures = append(failures, fmt.Errorf("--history: %w", err))
 		}
 	}
-	interrupted, release := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer release()
+	var judged *judgement
+	var unjudged error
+	failed := r.Status != receipt.StatusOK
+	if o.gated && !failed {
+		judged, unjudged = c.judge(interrupted, o, baseline, r)
+	}
 
 	g := c.gitHub()
 	g.Group("Perf smoke")
-	r := c.measure(interrupted, o)
-	err := g.Untrusted(func(w io.Writer) error {
+	err = g.Untrusted(func(w io.Writer) error {
 		err := printReceipt(w, r)
-		if err == nil && baseline != nil {
-			err = compareReceipts(baseline, r).print(w)
+		if baseline != nil {
+			err = errors.Join(err, compareReceipts(baseline, r).print(w))
+		}
+		if judged != nil {
+			judged.print(w)
 		}
 		return err
 	})
 	g.EndGroup()
-
-	failed := r.Status != receipt.StatusOK
+	if errors.Is(err, syscall.EPIPE) {
+		err = nil // whoever read the output has seen enough
+	}
 	if failed {
 		text := fmt.Sprintf("perf smoke: %s while %s: %s", r.Failure.Kind, phaseText(r.Failure.Phase), r.Failure.Message)
 		g.Warning(text)
 		c.warn("%s", text)
 	}
-	// Annotations and tables are extras; that they cannot be written is no
-	// reason to fail.
 	took := fmt.Sprintf("perf smoke took %s", durations.format(time.Since(began).Seconds()))
 	if !failed {
 		took += ", " + speedText(r)
 	}
 	g.Notice(took)
-	err = errors.Join(err, g.Summary(receiptMarkdown(r, baseline)), g.Output("receipt", o.receipt), g.Output("status", r.Status),
-		g.Output("tokens_per_second", strconv.FormatFloat(r.TokensPerSecond, 'g', 6, 64)))
-	if o.history != "" {
-		err = errors.Join(err, appendHistory(o.history, r))
+	// Annotations and tables are extras; that they cannot be written is no
+	// reason to fail.
+	markdown := receiptMarkdown(r, baseline)
+	if judged != nil {
+		markdown += judged.markdown()
 	}
-	if err != nil {
+	if err := errors.Join(err, g.Summary(markdown), g.Output("receipt", o.receipt), g.Output("status", r.Status),
+		g.Output("tokens_per_second", strconv.FormatFloat(r.TokensPerSecond, 'g', 6, 64))); err != nil {
 		c.warn("%v", err)
 	}
-	if err := receipt.Write(o.receipt, r); err != nil {
-		return c.usageError("--receipt %s: %v", o.receipt, err)
+	for _, err := range failures {
+		c.warn("%v", err)
 	}
 	switch {
 	case failed && r.Failure.Kind == receipt.FailureInterrupted:
 		return exitFailed
-	case o.gated:
-		return c.gate(o, baseline, r)
+	case !o.gated:
+		return exitOK
+	case failed:
+		return c.fail("--gate: a run that failed passes no gate")
+	case errors.Is(unjudged, errIncomparable):
+		return c.usageError("--gate: %v", unjudged)
+	case unjudged != nil:
+		c.fail("--gate: cannot judge: %v", unjudged)
+		return exitUnchecked
 	}
-	return exitOK
+	if status := c.report(judged, o.gate); status != exitOK || len(failures) == 0 {
+		return status
+	}
+	return exitUsage // whoever asks for a gate relies on its files
 }
 
-// gate says whether the run may pass.
-func (c *console) gate(o *runOptions, baseline, r *receipt.Receipt) int {
-	if r.Status != receipt.StatusOK {
-		return c.fail("--gate: a run that failed passes no gate")
+// readBaseline returns the receipt to compare with, nil where there is none or
+// none that can be read. The error says that it is no measure for a gate.
+func (c *console) readBaseline(o *runOptions) (*receipt.Receipt, error) {
+	if o.baseline == "" {
+		return nil, nil
 	}
-	slower, unsure, err := slowdowns(baseline, r, o.gate)
-	if err != nil {
-		return c.usageError("--gate: %v", err)
+	judges := o.gated && o.baselineProgram == ""
+	r, err := receipt.Read(o.baseline)
+	switch {
+	case err != nil && judges:
+		return nil, fmt.Errorf("--baseline %s: %v", o.baseline, err)
+	case err != nil:
+		c.warn("--baseline %s: %v", o.baseline, err)
+		return nil, nil
 	}
+	if problems := r.Verify(); judges && len(problems) > 0 {
+		return nil, fmt.Errorf("--baseline %s is no receipt to judge by: %v", o.baseline, problems[0])
+	}
+	c.doubt(o.baseline, r)
+	return r, nil
+}
+
+// checkFiles warns of files that cannot be written, before the run that they are
+// to be of. Where a gate was asked for, it is an error.
+func (c *console) checkFiles(o *runOptions) error {
+	history := error(nil)
+	if o.history != "" {
+		history = output.CheckAppend(o.history, maxHistoryLine)
+	}
+	for _, file := range []struct {
+		flag string
+		err  error
+	}{{"--receipt", output.Check(o.receipt, o.receiptSize())}, {"--history", history}} {
+		switch {
+		case file.err == nil:
+		case o.gated:
+			return fmt.Errorf("%s: %w", file.flag, file.err)
+		default:
+			c.warn("%s: %v; the run goes on without", file.flag, file.err)
+		}
+	}
+	return nil
+}
+
+// receiptSize is about how large the receipt will be, at most.
+func (o *runOptions) receiptSize() int {
+	numbers := o.maxTokens * (o.repeat*o.sessions + 1)
+	return 64<<10 + min(numbers*32, 32<<20)
+}
+
+// judge says what the gate makes of the run.
+func (c *console) judge(ctx context.Context, o *runOptions, baseline, r *receipt.Receipt) (*judgement, error) {
+	if o.baselineProgram == "" {
+		return c.judgeByRuns(ctx, o, baseline, r)
+	}
+	c.info("running %s in turn with %s", r.Model.File, o.baselineProgram)
+	return c.judgeByProgram(ctx, []string{o.baselineProgram}, &o.inference, o.gate, o.timeout)
+}
+
+// report tells of a judgement and returns the exit status.
+func (c *console) report(j *judgement, percent float64) int {
 	g := c.gitHub()
-	for _, u := range unsure {
-		text := fmt.Sprintf("--gate %v: %s", o.gate, u)
-		g.Warning("perf smoke: " + text)
-		c.warn("%s", text)
+	verdict := j.verdict()
+	for _, f := range j.figures {
+		text := fmt.Sprintf("--gate %v: %s %s", percent, f.name, f.reason)
+		switch {
+		case f.verdict == slower:
+			c.fail("%s", text)
+		case f.verdict == cannotTell && verdict != slower:
+			g.Warning("perf smoke: " + text)
+			c.warn("%s", text)
+		}
 	}
-	for _, s := range slower {
-		c.fail("--gate %v: %s", o.gate, s)
-	}
-	if len(slower) > 0 {
+	if verdict == slower {
 		return exitFailed
 	}
 	return exitOK
@@ -138,21 +218,28 @@ func (c *console) gate(o *runOptions, baseline, r *receipt.Receipt) int {
 
 // runOptions reads the flags and the environment.
 func (c *console) runOptions(args []string) (o *runOptions, status int, ok bool) {
+	set, err := c.readEnvironment()
+	if err != nil {
+		return nil, c.usageError("%v", err), false
+	}
 	o = &runOptions{}
 	flags := newFlags("run")
-	flags.StringVar(&o.model, "model", "", "`file` of the model (default: the built-in one, which only knows small sums)")
+	flags.StringVar(&o.model, "model", "", "`file` of the model (default: BITNET_MODEL, or the built-in one, which only knows small sums)")
 	flags.StringVar(&o.tokenizer, "tokenizer", "", "`file` of the tokenizer (default: the model's own)")
 	flags.StringVar(&o.synthetic, "synthetic", "", "run a made-up model of this `shape`: "+strings.Join(synthetic.Names(), ", "))
 	flags.StringVar(&o.prompt, "prompt", "2+2=", "`text` to continue")
 	flags.IntVar(&o.maxTokens, "max-tokens", 4, "generate at most so many tokens, `n`")
-	flags.IntVar(&o.threads, "threads", 1, "compute with `n` threads")
+	flags.IntVar(&o.threads, "threads", set.threads, "compute with `n` threads; 0 means all processors that there are (default: BITNET_THREADS, or 1)")
+	flags.IntVar(&o.sessions, "sessions", 1, "let `n` sessions of the model generate together; the rate is that of all")
+	flags.BoolVar(&o.noLookahead, "no-lookahead", false, "evaluate generated tokens one by one, without guessing those that follow")
 	flags.IntVar(&o.repeat, "repeat", 3, "do it all `n` times, after a short warm-up that is not timed")
 	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "kill the process that runs the model after this `time`")
 	flags.StringVar(&o.receipt, "receipt", "perfsmoke.json", "write the receipt to this `file`")
 	flags.StringVar(&o.baseline, "baseline", "", "compare with the receipt in this `file`")
+	flags.StringVar(&o.baselineProgram, "baseline-program", "", "the `file` of another perfsmoke, which --gate runs in turn with this one, on the same machine at the same time")
 	flags.StringVar(&o.history, "history", "", "append a line about the run to this `file`")
 	flags.StringVar(&o.profile, "profile", "", "write a profile of the processor's time to this `file`, for go tool pprof")
-	flags.Float64Var(&o.gate, "gate", 0, "exit with status 1 where the run is slower than the baseline by more than `percent`")
+	flags.Float64Var(&o.gate, "gate", 0, "exit with status 1 where decoding or the first token is certainly slower than the baseline by more than `percent`")
 	rest, status, ok := c.parse(flags, args, runSynopsis)
 	if !ok {
 		return nil, status, false
@@ -161,7 +248,8 @@ func (c *console) runOptions(args []string) (o *runOptions, status int, ok bool)
 	wrong := func(format string, args ...any) (*runOptions, int, bool) {
 		return nil, c.usageError(format, args...), false
 	}
-	empty := givenEmpty(flags, "model", "tokenizer", "synthetic")
+	empty := givenEmpty(flags, "model", "tokenizer", "synthetic", "baseline-program")
+	err = checkThreads(&o.threads)
 	switch {
 	case empty != "":
 		return wrong("--%s is given, but empty", empty)
@@ -173,18 +261,25 @@ func (c *console) runOptions(args []string) (o *runOptions, status int, ok bool)
 		return wrong("--synthetic %s: there are %s", o.synthetic, strings.Join(synthetic.Names(), ", "))
 	case o.maxTokens < 1 || o.maxTokens > 1<<20:
 		return wrong("--max-tokens %d is not between 1 and %d", o.maxTokens, 1<<20)
-	case o.threads < 1 || o.threads > 1024:
-		return wrong("--threads %d is not between 1 and 1024", o.threads)
+	case err != nil:
+		return wrong("%v", err)
+	case o.sessions < 1 || o.sessions > 1024:
+		return wrong("--sessions %d is not between 1 and 1024", o.sessions)
 	case o.repeat < 1 || o.repeat > 1000:
 		return wrong("--repeat %d is not between 1 and 1000", o.repeat)
 	case o.timeout <= 0:
 		return wrong("--timeout %v is not above 0", o.timeout)
-	case o.gated && !(o.gate >= 0 && o.gate <= 1000):
-		return wrong("--gate %v is not between 0 and 1000", o.gate)
-	case o.gated && o.baseline == "":
-		return wrong("--gate needs a --baseline")
+	case o.gated && !(o.gate >= 0 && o.gate <= maxGate):
+		return wrong("--gate %v is not between 0 and %d", o.gate, maxGate)
+	case o.gated && o.baseline == "" && o.baselineProgram == "":
+		return wrong("--gate needs a --baseline-program, or at least a --baseline")
+	case !o.gated && o.baselineProgram != "":
+		return wrong("--baseline-program is for --gate")
 	case o.receipt == "":
 		return wrong("--receipt needs a file")
+	}
+	if o.gated && o.baselineProgram == "" {
+		o.repeat = max(o.repeat, minRepeats)
 	}
 	if o.profile != "" {
 		path, err := filepath.Abs(o.profile)
@@ -194,27 +289,19 @@ func (c *console) runOptions(args []string) (o *runOptions, status int, ok bool)
 		o.profile = path
 	}
 
-	if err := c.readLogLevel(); err != nil {
-		return wrong("%v", err)
+	o.seed, o.kernels = set.seed, set.kernels
+	if o.synthetic == "" {
+		o.model = cmp.Or(o.model, set.model)
 	}
-	if s := c.env("BITNET_SEED"); s != "" {
-		seed, err := strconv.ParseUint(s, 10, 64)
+	if o.baselineProgram != "" {
+		path, err := exec.LookPath(o.baselineProgram)
+		if err == nil || errors.Is(err, exec.ErrDot) {
+			path, err = filepath.Abs(path)
+		}
 		if err != nil {
-			return wrong("BITNET_SEED: %q is no whole number from 0 to 18446744073709551615", s)
+			return wrong("--baseline-program: %v", err)
 		}
-		o.seed = seed
-	}
-	if s := c.env("BITNET_DETERMINISTIC"); s != "" {
-		// Runs are deterministic whether it is asked for or not.
-		if _, err := strconv.ParseBool(s); err != nil {
-			return wrong("BITNET_DETERMINISTIC: %q is neither 0 nor 1", s)
-		}
-	}
-	if s := c.env("BITNET_CPU"); s != "" {
-		if _, err := quant.Named(s); err != nil {
-			return wrong("BITNET_CPU: %v", err)
-		}
-		o.kernels = s
+		o.baselineProgram = path
 	}
 	if n, err := strconv.Atoi(c.env("GOMAXPROCS")); err == nil && n > 0 && n < o.threads {
 		c.warn("GOMAXPROCS allows %d threads: --threads %d is lowered to it", n, o.threads)
@@ -228,7 +315,7 @@ func (c *console) measure(ctx context.Context, o *runOptions) *receipt.Receipt {
 	r := receipt.New(time.Now())
 	r.Environment, r.Processor = thisBuild(c.env), thisProcessor()
 	r.Prompt, r.Seed = strings.ToValidUTF8(o.prompt, "\uFFFD"), o.seed
-	r.Threads, r.TokensRequested = o.threads, o.maxTokens
+	r.Threads, r.Sessions, r.Lookahead, r.TokensRequested = o.threads, o.sessions, !o.noLookahead, o.maxTokens
 	fail := func(kind, phase, format string, args ...any) *receipt.Receipt {
 		r.Failure = &receipt.Failure{Kind: kind, Phase: phase, Message: strings.ToValidUTF8(fmt.Sprintf(format, args...), "\uFFFD")}
 		return r
@@ -256,8 +343,12 @@ func (c *console) measure(ctx context.Context, o *runOptions) *receipt.Receipt {
 		}
 		return fail(receipt.FailureModelUnusable, phaseModel, "%v", err)
 	}
+	o.model = m.path
+	if m.builtIn != "" {
+		o.model = ""
+	}
 	run := o.inference
-	run.model, run.warmUp = m.path, true
+	run.warmUp = true
 
 	c.info("measuring the memory")
 	memory := cmp.Or(c.buffer, limits.MemoryBuffer(r.Processor.LastCacheBytes, availableMemory()))
@@ -278,12 +369,11 @@ func (c *console) measure(ctx context.Context, o *runOptions) *receipt.Receipt {
 	r.PromptIDs = append(r.PromptIDs, seen.promptIDs...)
 	r.Repeats = append(r.Repeats, seen.repeats...)
 	ids := seen.result.ids
-	if len(seen.repeats) == 0 {
+	if seen.ends == 0 {
 		ids = seen.sequence // as far as it came
 	}
 	r.GeneratedIDs, r.TokensGenerated = append(r.GeneratedIDs, ids...), len(ids)
 	r.Text, r.StopReason = seen.result.text, seen.result.stopReason
-	r.LogitsSHA256, r.LogitRows = seen.result.logitsSHA256, seen.result.logitRows
 	maps.Copy(r.KernelCounts, seen.counts)
 	r.Kernels = append(r.Kernels, slices.Sorted(maps.Keys(r.KernelCounts))...)
 	if seen.failure != nil {
@@ -292,12 +382,26 @@ func (c *console) measure(ctx context.Context, o *runOptions) *receipt.Receipt {
 		return r
 	}
 
+	c.info("computing all logits of the same tokens")
+	run.logits, run.warmUp, run.repeat, run.sessions, run.profile = true, false, 1, 1, ""
+	timed, cancel = context.WithTimeoutCause(ctx, o.timeout, errTimeout)
+	all, _ := c.observe(timed, &run)
+	cancel()
+	if f := all.failure; f != nil {
+		return fail(f.Kind, f.Phase, "%s", f.Message)
+	}
+	seen.result.logitsSHA256, seen.result.logitRows = all.result.logitsSHA256, all.result.logitRows
+	if field := seen.result.differs(&all.result); field != "" || !slices.Equal(seen.promptIDs, all.promptIDs) {
+		return fail(receipt.FailureDiffers, phaseLogits, "the run that computed all logits came to another result: %s", cmp.Or(field, "prompt_ids"))
+	}
+	r.LogitsSHA256, r.LogitRows = all.result.logitsSHA256, all.result.logitRows
+
 	// Again, because limits vary too; and where the model seems to be faster
 	// than them, they have not been found yet.
 	r.Limits = measured
 	r.Derive()
 	working := receipt.WorkingSet(r.BytesPerToken, memory)
-	const tries = 4
+	const tries = 8
 	for try := 0; try < tries; try++ {
 		if try > 0 && r.WithinLimits() {
 			break
@@ -347,7 +451,7 @@ func (c *console) findModel(ctx context.Context, o *runOptions) (modelFile, erro
 		return c.syntheticModel(ctx, receipt.Synthetic{Shape: o.synthetic, Seed: receipt.SyntheticSeed})
 	}
 	c.info("no --model: using the built-in arithmetic model, which only knows small sums")
-	return c.defaultModel(ctx)
+	return defaultModel()
 }
 
 // limitsTimeout is how long measuring the machine, a matter of a second, may
@@ -361,7 +465,7 @@ func (c *console) addLimits(ctx context.Context, o *runOptions, l *receipt.Limit
 	defer cancel()
 	seen := &observation{phase: phaseLimits}
 	args := []string{"limits", "--threads=" + strconv.Itoa(o.threads), "--memory=" + strconv.FormatInt(memory, 10), "--working-set=" + strconv.FormatInt(working, 10)}
-	if _, failure := c.runProcess(ctx, args, seen.line); failure != nil {
+	if _, failure := c.runProcess(ctx, c.self, args, nil, seen.line); failure != nil {
 		failure.Phase = phaseLimits
 		return failure
 	}
@@ -391,6 +495,8 @@ func phaseText(phase string) string {
 		return "evaluating the prompt"
 	case phaseDecode:
 		return "decoding"
+	case phaseLogits:
+		return "computing all logits"
 	case phaseLimits:
 		return "measuring the machine"
 	}
@@ -422,6 +528,9 @@ func printReceipt(w io.Writer, r *receipt.Receipt) error {
 	if r.KernelSet != "" {
 		row("kernels", "%s, %s", r.KernelSet, plural(r.Threads, "thread"))
 	}
+	if r.Sessions > 1 {
+		row("sessions", "%d, together", r.Sessions)
+	}
 	if len(r.PromptIDs) > 0 {
 		row("prompt", "%q, %s", r.Prompt, plural(len(r.PromptIDs), "token"))
 		generated := fmt.Sprintf("%s of %d", plural(r.TokensGenerated, "token"), r.TokensRequested)
@@ -435,13 +544,23 @@ func printReceipt(w io.Writer, r *receipt.Receipt) error {
 		row("load", "%s", durations.format(r.Timings.LoadSeconds))
 		row("first token", "%s, %s", durations.format(r.Timings.PromptSeconds), tokenRates.format(r.Timings.PromptTokensPerSecond))
 		if r.TokensGenerated > 1 {
+			if r.TokensGenerated > 2 {
+				row("second token", "%s, with the 8-bit image of the head", durations.format(r.Timings.SecondTokenSeconds))
+			}
 			row("further tokens", "%s each (median), %s (95th percentile)", durations.format(r.Timings.TokenSecondsMedian), durations.format(r.Timings.TokenSecondsP95))
 			row("decoding", "%s", tokenRates.format(r.TokensPerSecond))
+			if proposed, accepted := r.Drafts(); proposed > 0 {
+				row("lookahead", "%d of %d guessed tokens were right", accepted, proposed)
+			}
 		}
 		row("read per token", "%s", sizes.format(r.BytesPerToken))
 		bandwidth := byteRates.format(r.Limits.MemoryBytesPerSecond)
 		if r.TokensGenerated > 1 {
-			bandwidth += ", of which decoding takes " + shares.format(r.BandwidthShare)
+			bandwidth += ", of which decoding takes "
+			if _, accepted := r.Drafts(); r.Sessions > 1 || accepted > 0 {
+				bandwidth += "at least "
+			}
+			bandwidth += shares.format(r.BandwidthShare)
 		}
 		row("memory bandwidth", "%s", bandwidth)
 		if r.Cached() {
@@ -462,45 +581,4 @@ func printReceipt(w io.Writer, r *receipt.Receipt) error {
 		}
 	}
 	return t.Flush()
-}
-
-// The levels of BITNET_LOG.
-var logLevels = map[string]int{"debug": levelDebug, "info": levelInfo, "warn": levelWarn, "error": levelError}
-
-const (
-	levelDebug = iota - 1
-	levelInfo  // where nothing is said
-	levelWarn
-	levelError
-)
-
-func (c *console) readLogLevel() error {
-	text := c.env("BITNET_LOG")
-	level, ok := logLevels[strings.ToLower(text)]
-	if !ok && text != "" {
-		return fmt.Errorf("BITNET_LOG: %q is none of debug, info, warn and error", text)
-	}
-	c.level = level
-	return nil
-}
-
-// debug tells what may help to find out more.
-func (c *console) debug(format string, args ...any) {
-	if c.level <= levelDebug {
-		fmt.Fprintf(c.stderr, "perfsmoke: %s\n", printable(fmt.Sprintf(format, args...)))
-	}
-}
-
-// info tells of progress.
-func (c *console) info(format string, args ...any) {
-	if c.level <= levelInfo {
-		fmt.Fprintf(c.stderr, "perfsmoke: %s\n", printable(fmt.Sprintf(format, args...)))
-	}
-}
-
-// warn tells what went wrong without being a reason to fail.
-func (c *console) warn(format string, args ...any) {
-	if c.level <= levelWarn {
-		fmt.Fprintf(c.stderr, "perfsmoke: warning: %s\n", printable(fmt.Sprintf(format, args...)))
-	}
 }

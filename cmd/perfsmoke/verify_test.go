@@ -25,11 +25,22 @@ func TestVerify(t *testing.T) {
 	if len(negatives) == 0 {
 		t.Error("no negative examples")
 	}
-	for _, path := range append(negatives, examples+"receipt.schema.json", examples+"missing.json") {
+	for _, path := range append(negatives, examples+"receipt.schema.json") {
 		status, out, stderr := run(t, modelConsole(nil), "verify", path)
-		if status != exitFailed || out != "" || !strings.Contains(stderr, "is rejected: ") {
+		if status != exitFailed || out != "" || !strings.Contains(stderr, "is refused: ") {
 			t.Errorf("%s: status %d, output %q, errors %q", path, status, out, stderr)
 		}
+	}
+	// What is not there, or of another version, says nothing bad of a receipt.
+	for path, want := range map[string]string{"missing.json": "no such file", "older.json": "older perfsmoke", "": "not a regular file"} {
+		status, out, stderr := run(t, modelConsole(nil), "verify", examples+path)
+		if status != exitUnchecked || out != "" || !strings.Contains(stderr, "could not be checked: ") || !strings.Contains(stderr, want) && want != "no such file" {
+			t.Errorf("%s: status %d, output %q, errors %q", path, status, out, stderr)
+		}
+	}
+	// The one that is good is so as far as that can be told.
+	if _, out, _ := run(t, modelConsole(nil), "verify", positiveExample); !strings.Contains(out, unconfirmed) {
+		t.Errorf("output %q", out)
 	}
 }
 
@@ -39,10 +50,29 @@ func TestReplay(t *testing.T) {
 		for _, threads := range []string{"1", "2"} {
 			c := modelConsole(map[string]string{"BITNET_CPU": k.Name()})
 			status, out, stderr := run(t, c, "verify", positiveExample, "--replay", "--threads", threads)
-			if status != exitOK || !strings.Contains(out, "confirmed") || !strings.Contains(out, k.Name()) {
+			if status != exitOK || !strings.Contains(out, "is confirmed") || !strings.Contains(out, k.Name()) || !strings.Contains(out, unconfirmed) {
 				t.Errorf("%s, %s threads: status %d, output %q, errors %q", k.Name(), threads, status, out, stderr)
 			}
 		}
+	}
+	// That it takes too long, or that the process dies, says nothing.
+	for as, want := range map[string]string{asHanging: "longer than", asCrashed: "SIGILL"} {
+		c := modelConsole(nil)
+		c.self[1] = as
+		status, out, stderr := run(t, c, "verify", positiveExample, "--replay", "--timeout", "700ms")
+		if status != exitUnchecked || out != "" || !strings.Contains(stderr, "could not be checked") || !strings.Contains(stderr, want) || strings.Contains(stderr, "refused") {
+			t.Errorf("%s: status %d, output %q, errors %q", as, status, out, stderr)
+		}
+	}
+	// A model that the environment names is taken where nothing else is known.
+	r, err := receipt.Read(positiveExample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Model.Synthetic = nil
+	env := map[string]string{"BITNET_MODEL": tinyModel(t), "BITNET_THREADS": "2"}
+	if status, out, stderr := run(t, modelConsole(env), "verify", writeReceipt(t, r), "--replay"); status != exitOK || !strings.Contains(out, "2 threads") {
+		t.Errorf("status %d, output %q, errors %q", status, out, stderr)
 	}
 	// An explicit model, and flags before the file.
 	status, out, stderr := run(t, modelConsole(nil), "verify", "--model", tinyModel(t), "--replay", positiveExample)

@@ -96,7 +96,7 @@ func projectRoot(t *testing.T) string {
 // by name.
 func TestWorkflowsAreSafe(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(projectRoot(t), workflowFolder, "*.yml"))
-	if err != nil || len(files) != 3 {
+	if err != nil || len(files) < 3 {
 		t.Fatalf("workflows %q, %v", files, err)
 	}
 	official := regexp.MustCompile(`^actions/[a-z-]+@v[0-9]+$`)

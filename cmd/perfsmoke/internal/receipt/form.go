@@ -20,7 +20,7 @@ func checkVersion(data []byte) error {
 		return nil // checkForm says where it is broken
 	}
 	if v, ok := version.SchemaVersion.(string); ok && v != SchemaVersion {
-		return &FormatError{Field: "schema_version", Reason: fmt.Sprintf("is %.40q; only %s is known", v, SchemaVersion)}
+		return &VersionError{Version: v}
 	}
 	return nil
 }

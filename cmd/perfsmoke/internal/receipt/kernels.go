@@ -4,8 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/gobitnet/gobitnet/bitnet"
 )
 
 // A kernelSet is one choice of bitnet.WithKernels.
@@ -55,6 +53,15 @@ var knownKernels = func() map[string]bool {
 	return known
 }()
 
+// normalizations has, for each architecture that the engine runs, how many
+// vectors are normalized in a block for each row: those before the two halves and
+// those before their last matrices.
+var normalizations = map[string]uint64{"bitnet-b1.58": 4, "bitnet-25": 4}
+
+// matrices is how many products with ternary matrices a block takes for each row:
+// queries, keys, values, output, gate, up, down.
+const matrices = 7
+
 // Features returns what of a processor of that architecture matters to kernels,
 // sorted.
 func Features(architecture string) []string {
@@ -72,46 +79,6 @@ func Features(architecture string) []string {
 // quantized reports whether a kernel works on ternary weights.
 func quantized(kernel string) bool {
 	return strings.HasPrefix(kernel, matVec) || strings.HasPrefix(kernel, matMul)
-}
-
-const (
-	// alwaysTiled is a number of tokens from which on every kernel set
-	// multiplies them as a block. How many fewer it takes differs between
-	// sets; one token alone never is a block.
-	alwaysTiled = 32
-)
-
-// expectedCounts returns how often each kernel is dispatched in all repeats of a
-// run. The last block of a prompt is multiplied token by token or as a whole;
-// the counts of both ways are returned, or of the only one that there can be.
-func expectedCounts(r *Receipt) []map[string]uint64 {
-	set := kernelSets[r.KernelSet]
-	blocks, repeats := uint64(r.Model.Config.Blocks), uint64(len(r.Repeats))
-	steps := uint64(r.TokensGenerated - 1) // after the prompt, one token each
-	prompt := uint64(len(r.PromptIDs))
-	whole, last := prompt/bitnet.BlockTokens, prompt%bitnet.BlockTokens
-
-	counts := func(tiled, single uint64) map[string]uint64 {
-		const matrices, norms = 7, 4 // in a block of the model
-		m := map[string]uint64{
-			matMul + r.KernelSet:  repeats * blocks * matrices * tiled,
-			matVec + r.KernelSet:  repeats * blocks * matrices * (single + steps),
-			normalize + set.float: repeats * blocks * norms * (prompt + steps),
-			attention + set.float: repeats * blocks * (prompt + steps),
-			headFloat + set.float: repeats * (1 + steps),
-		}
-		maps.DeleteFunc(m, func(_ string, n uint64) bool { return n == 0 })
-		return m
-	}
-	switch {
-	case last == 0:
-		return []map[string]uint64{counts(whole, 0)}
-	case last == 1:
-		return []map[string]uint64{counts(whole, 1)}
-	case last >= alwaysTiled:
-		return []map[string]uint64{counts(whole+1, 0)}
-	}
-	return []map[string]uint64{counts(whole+1, 0), counts(whole, last)}
 }
 
 // Needs returns the features that the kernel set of that name needs, none for

@@ -11,17 +11,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/gobitnet/gobitnet/bitnet/synthetic"
+	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/output"
 	"github.com/gobitnet/gobitnet/internal/input"
 )
 
 // SchemaVersion is the version of the format that this package writes and reads.
-const SchemaVersion = "1.0.0"
+const SchemaVersion = "2.0.0"
 
 // Values of Receipt.Status, Receipt.ComputePath and Receipt.Backend.
 const (
@@ -77,15 +77,19 @@ type Receipt struct {
 	PromptIDs       []int  `json:"prompt_ids"` // with begin-of-text, where the vocabulary has it
 	Seed            uint64 `json:"seed"`       // of random draws, of which greedy decoding makes none
 	Threads         int    `json:"threads"`
+	Sessions        int    `json:"sessions"`  // how many sequences decode together, all of the same prompt
+	Lookahead       bool   `json:"lookahead"` // whether tokens may be guessed and evaluated together
 	TokensRequested int    `json:"tokens_requested"`
 	TokensGenerated int    `json:"tokens_generated"` // in each repeat
 	GeneratedIDs    []int  `json:"generated_ids"`    // with the end token, where one came
 	Text            string `json:"text"`             // what they decode to
 	StopReason      string `json:"stop_reason"`      // as bitnet.StopReason
 
-	// LogitsSHA256 is over the bits of all rows of logits of one repeat, one
-	// row for each generated token in their order, each value as a
-	// little-endian float32.
+	// LogitsSHA256 is over the bits of all rows of logits, one row for each
+	// generated token in their order, each value as a little-endian float32.
+	// They are computed in a process of their own, which no time or count of
+	// this receipt is of: what is timed computes only the logits that greedy
+	// generation needs.
 	LogitsSHA256 string `json:"logits_sha256"`
 	LogitRows    int    `json:"logit_rows"`
 
@@ -93,8 +97,8 @@ type Receipt struct {
 	Timings Timings  `json:"timings"`
 
 	TokensPerSecond float64 `json:"tokens_per_second"` // median of the repeats'
-	BytesPerToken   float64 `json:"bytes_per_token"`   // what decoding one token reads, on average
-	BytesPerSecond  float64 `json:"bytes_per_second"`  // BytesPerToken · TokensPerSecond
+	BytesPerToken   float64 `json:"bytes_per_token"`   // what decoding one token by itself reads, on average
+	BytesPerSecond  float64 `json:"bytes_per_second"`  // what decoding reads at least: median of the repeats'
 	BandwidthShare  float64 `json:"bandwidth_share"`   // BytesPerSecond ÷ Limits.MemoryBytesPerSecond
 
 	Limits *Limits `json:"limits,omitempty"` // missing where they could not be measured
@@ -109,7 +113,7 @@ type Receipt struct {
 // A Failure says what went wrong.
 type Failure struct {
 	Kind    string `json:"kind"`
-	Phase   string `json:"phase"` // what was under way: "model", "load", "prompt", "decode", "limits"
+	Phase   string `json:"phase"` // what was under way: "model", "load", "prompt", "decode", "logits", "limits"
 	Message string `json:"message"`
 }
 
@@ -191,9 +195,16 @@ type Tokenizer struct {
 // and generated a token or two, which is in no figure but those of Usage.
 type Repeat struct {
 	LoadSeconds     float64   `json:"load_seconds"`      // opening the model
-	PromptSeconds   float64   `json:"prompt_seconds"`    // evaluating the prompt, up to the first token
-	TokenSeconds    []float64 `json:"token_seconds"`     // each further token
-	TokensPerSecond float64   `json:"tokens_per_second"` // len(TokenSeconds) ÷ their sum; 0 without any
+	PromptSeconds   float64   `json:"prompt_seconds"`    // evaluating the prompt, until every session has its first token
+	TokenSeconds    []float64 `json:"token_seconds"`     // each further token, those of one session after those of another
+	TokensPerSecond float64   `json:"tokens_per_second"` // of all sessions, see Rate
+
+	// RowsEvaluated counts the tokens that went through the model: of the
+	// prompt, those that were generated, the last one aside, and drafts that
+	// were wrong.
+	RowsEvaluated  int64 `json:"rows_evaluated"`
+	DraftsProposed int64 `json:"drafts_proposed"` // tokens that were guessed, to be evaluated together
+	DraftsAccepted int64 `json:"drafts_accepted"` // those of them that were right
 }
 
 // Timings sum up the repeats.
@@ -201,7 +212,8 @@ type Timings struct {
 	LoadSeconds           float64 `json:"load_seconds"`             // median
 	PromptSeconds         float64 `json:"prompt_seconds"`           // median
 	PromptTokensPerSecond float64 `json:"prompt_tokens_per_second"` // len(PromptIDs) ÷ PromptSeconds
-	TokenSecondsMedian    float64 `json:"token_seconds_median"`     // of all repeats' tokens; 0 without any
+	SecondTokenSeconds    float64 `json:"second_token_seconds"`     // median of all sessions'; 0 without any
+	TokenSecondsMedian    float64 `json:"token_seconds_median"`     // of all steady tokens (see Steady); 0 without any
 	TokenSecondsP95       float64 `json:"token_seconds_p95"`        // their 95th percentile
 }
 
@@ -296,33 +308,13 @@ func (r *Receipt) Encode() ([]byte, error) {
 	return append(data, '\n'), nil
 }
 
-// Write writes the receipt to a file, which it replaces as a whole or not at
-// all.
+// Write writes the receipt to a file, as output.Write does.
 func Write(path string, r *Receipt) error {
 	data, err := r.Encode()
 	if err != nil {
 		return err
 	}
-	return writeFile(path, data)
-}
-
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("receipt: %w", err)
-	}
-	_, err = f.Write(data)
-	if e := f.Chmod(0o644); err == nil && e != nil && !errors.Is(e, errors.ErrUnsupported) {
-		err = e
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
+	if err := output.Write(output.File{Path: path, Data: data}); err != nil {
 		return fmt.Errorf("receipt: %w", err)
 	}
 	return nil
@@ -332,7 +324,8 @@ func writeFile(path string, data []byte) error {
 const maxBytes = 32 << 20
 
 // Read reads the receipt in a file. It checks its form only; Verify says
-// whether to believe it. What is wrong with the form is a *FormatError.
+// whether to believe it. What is wrong with the form is a *FormatError, another
+// version of the format a *VersionError.
 func Read(path string) (*Receipt, error) {
 	f, _, err := input.Open(path)
 	if err != nil {
@@ -343,7 +336,28 @@ func Read(path string) (*Receipt, error) {
 	if err != nil {
 		return nil, fmt.Errorf("receipt: %w", err)
 	}
-	return Decode(input.TrimMark(data))
+	return Decode(data)
+}
+
+// A VersionError says that a document is a receipt in another version of the
+// format, which says nothing against it.
+type VersionError struct{ Version string }
+
+func (e *VersionError) Error() string {
+	if e.older() {
+		return fmt.Sprintf("receipt: schema_version %.40q: it was made by an older perfsmoke (this one reads %s): check it with that version, or make it again", e.Version, SchemaVersion)
+	}
+	return fmt.Sprintf("receipt: schema_version %.40q: it was made by another perfsmoke (this one reads %s): check it with that version", e.Version, SchemaVersion)
+}
+
+// older reports whether it is a version before this package's.
+func (e *VersionError) older() bool {
+	var theirs, ours [3]int
+	if _, err := fmt.Sscanf(e.Version, "%d.%d.%d", &theirs[0], &theirs[1], &theirs[2]); err != nil {
+		return false
+	}
+	fmt.Sscanf(SchemaVersion, "%d.%d.%d", &ours[0], &ours[1], &ours[2])
+	return slices.Compare(theirs[:], ours[:]) < 0
 }
 
 // A FormatError says that a document is no receipt.
@@ -359,11 +373,13 @@ func (e *FormatError) Error() string {
 	return "receipt: " + e.Field + ": " + e.Reason
 }
 
-// Decode is Read for a document in memory.
+// Decode is Read for a document in memory. A byte-order mark before it, as some
+// editors write, is passed over.
 func Decode(data []byte) (*Receipt, error) {
 	if len(data) > maxBytes {
 		return nil, &FormatError{Reason: fmt.Sprintf("is longer than %d bytes", maxBytes)}
 	}
+	data = input.TrimMark(data)
 	if err := checkVersion(data); err != nil {
 		return nil, err
 	}

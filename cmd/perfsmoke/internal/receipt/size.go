@@ -17,14 +17,16 @@ func (c Config) CacheBytes() int64 {
 	return 2 * 2 * int64(c.KVHeads) * int64(c.HeadSize) * int64(c.Blocks)
 }
 
-// BytesPerToken returns what decoding one token reads on average, where a number
-// of tokens is generated after a prompt: the first of them comes with the
-// prompt, the i-th reads the cache of prompt+i−1 positions. Where there is one
-// only, it is what that reads.
+// BytesPerToken returns what decoding one token by itself reads on average, where
+// a number of tokens is generated after a prompt: the first of them comes with
+// the prompt, the i-th reads the cache of prompt+i−1 positions. Where there is
+// one only, it is what that reads. Of the head its 8-bit image is read, a byte for
+// each element; the few rows that matter are read in full and do not count.
 func (c Config) BytesPerToken(prompt, generated int) float64 {
 	positions := float64(prompt)
 	if generated > 1 {
 		positions += float64(generated) / 2
 	}
-	return float64(c.WeightBytes()) + float64(positions*float64(c.CacheBytes()))
+	weights := c.WeightBytes() - int64(c.EmbeddingLength)*int64(c.VocabularySize)
+	return float64(weights) + float64(positions*float64(c.CacheBytes()))
 }

@@ -105,7 +105,6 @@ var forgeries = []struct {
 	name  string // where it is not clear
 	forge func(r *Receipt)
 }{
-	{"schema_version", "", func(r *Receipt) { r.SchemaVersion = "1.0.1" }},
 	{"timestamp", "words", func(r *Receipt) { r.Timestamp = "yesterday" }},
 	{"timestamp", "past", func(r *Receipt) { r.Timestamp = "1999-12-31T23:59:59Z" }},
 	{"timestamp", "zone", func(r *Receipt) { r.Timestamp = "2026-01-01T00:00:00+02:00" }},
@@ -127,14 +126,28 @@ var forgeries = []struct {
 	{"kernels[0]", "empty", func(r *Receipt) { r.Kernels[0] = "" }},
 	{"kernels[0]", "long", func(r *Receipt) { r.Kernels[0] = strings.Repeat("a", 65) }},
 	{"kernels[0]", "unknown", func(r *Receipt) { r.Kernels[0] = "attention_cuda" }},
-	{"kernels[2]", "known", func(r *Receipt) { r.Kernels[2] = "i2s_matmul_avx512" }},
+	{"kernels[3]", "known", func(r *Receipt) { r.Kernels[3] = "i2s_matmul_avx2" }},
 	{"kernels[1]", "twice", func(r *Receipt) { r.Kernels[1] = r.Kernels[0] }},
-	{"kernel_counts.attention_avx512", "", func(r *Receipt) { r.KernelCounts["attention_avx512"]++ }},
-	{"kernel_counts.i2s_matvec_avx512", "", func(r *Receipt) { r.KernelCounts["i2s_matvec_avx512"] /= 2 }},
-	{"kernel_counts.rmsnorm_quantize_avx512", "", func(r *Receipt) { r.KernelCounts["rmsnorm_quantize_avx512"] = 1 }},
-	{"kernel_counts.head_f16_avx512", "", func(r *Receipt) { delete(r.KernelCounts, "head_f16_avx512") }},
-	{"kernel_counts.head_i8_screen_avx512", "", func(r *Receipt) { r.KernelCounts["head_i8_screen_avx512"] = 4 }},
-	{"kernel_counts.i2s_matmul_avx512", "huge", func(r *Receipt) { r.KernelCounts["i2s_matmul_avx512"] = math.MaxUint64 }},
+	{"kernel_counts.attention_avx2", "", func(r *Receipt) { r.KernelCounts["attention_avx2"]++ }},
+	{"kernel_counts.i2s_matvec_avx2", "", func(r *Receipt) { r.KernelCounts["i2s_matvec_avx2"] /= 2 }},
+	{"kernel_counts.rmsnorm_quantize_avx2", "", func(r *Receipt) { r.KernelCounts["rmsnorm_quantize_avx2"] = 1 }},
+	{"kernel_counts.head_f16_avx2", "", func(r *Receipt) { r.KernelCounts["head_f16_avx2"] = 1 }},
+	{"kernel_counts.head_i8_screen_avx2", "few", func(r *Receipt) { r.KernelCounts["head_i8_screen_avx2"] = 4 }},
+	{"kernel_counts.head_i8_screen_avx2", "many", func(r *Receipt) { r.KernelCounts["head_i8_screen_avx2"] = 1000 }},
+	{"kernels[1]", "not counted", func(r *Receipt) { delete(r.KernelCounts, "head_f16_avx2") }},
+	{"kernel_counts.i2s_matvec_avx2", "more than the rows", func(r *Receipt) { r.KernelCounts["i2s_matvec_avx2"] += 28 }},
+	{"kernel_counts.i2s_matvec_avx2", "part of a block", func(r *Receipt) { r.KernelCounts["i2s_matvec_avx2"]-- }},
+	{"repeats[1].rows_evaluated", "few", func(r *Receipt) { r.Repeats[1].RowsEvaluated-- }},
+	{"repeats[1].rows_evaluated", "many", func(r *Receipt) { r.Repeats[1].RowsEvaluated++ }},
+	{"repeats[0].rows_evaluated", "negative", func(r *Receipt) { r.Repeats[0].RowsEvaluated = math.MinInt64 }},
+	{"repeats[0].drafts_proposed", "", func(r *Receipt) { r.Repeats[0].DraftsProposed = -1 }},
+	{"repeats[0].drafts_proposed", "huge", func(r *Receipt) { r.Repeats[0].DraftsProposed = math.MaxInt64 }},
+	{"repeats[0].drafts_proposed", "without lookahead", func(r *Receipt) { r.Repeats[0].DraftsProposed = 1 }},
+	{"repeats[0].drafts_accepted", "", func(r *Receipt) { r.Repeats[0].DraftsAccepted = 1 }},
+	{"repeats[0].drafts_accepted", "more than tokens", func(r *Receipt) {
+		r.Repeats[0].DraftsProposed, r.Repeats[0].DraftsAccepted = 100, 8
+	}},
+	{"kernel_counts.i2s_matmul_avx2", "huge", func(r *Receipt) { r.KernelCounts["i2s_matmul_avx2"] = math.MaxUint64 }},
 
 	{"environment.os", "", func(r *Receipt) { r.Environment.OS = "" }},
 	{"kernel_set", "of another architecture", func(r *Receipt) { r.Environment.Architecture = "arm64" }},
@@ -164,7 +177,7 @@ var forgeries = []struct {
 		r.Limits.MemoryBytesPerSecond = slices.Max(r.Limits.MemoryPasses)
 		r.Derive()
 	}},
-	{"processor.features", "missing", func(r *Receipt) { r.Processor.Features = r.Processor.Features[:5] }},
+	{"processor.features", "missing", func(r *Receipt) { r.Processor.Features = r.Processor.Features[:2] }},
 	{"processor.features", "unknown", func(r *Receipt) { r.Processor.Features[0] = "AVX10" }},
 	{"processor.features", "twice", func(r *Receipt) { r.Processor.Features = append(r.Processor.Features, "FMA3") }},
 
@@ -214,6 +227,8 @@ var forgeries = []struct {
 	{"generated_ids[3]", "", func(r *Receipt) { r.GeneratedIDs[3] = -1 }},
 	{"generated_ids", "one more", func(r *Receipt) { r.GeneratedIDs = append(r.GeneratedIDs, 1) }},
 	{"threads", "", func(r *Receipt) { r.Threads = 0 }},
+	{"sessions", "none", func(r *Receipt) { r.Sessions = 0 }},
+	{"sessions", "more than there are tokens of", func(r *Receipt) { r.Sessions = 2 }},
 	{"threads", "more than allowed", func(r *Receipt) { r.Threads = 2 }},
 	{"tokens_requested", "none", func(r *Receipt) { r.TokensRequested = 0 }},
 	{"tokens_requested", "fewer", func(r *Receipt) { r.TokensRequested-- }},
@@ -243,6 +258,7 @@ var forgeries = []struct {
 	{"timings.load_seconds", "", func(r *Receipt) { r.Timings.LoadSeconds *= 0.99 }},
 	{"timings.prompt_seconds", "", func(r *Receipt) { r.Timings.PromptSeconds *= 0.99 }},
 	{"timings.prompt_tokens_per_second", "", func(r *Receipt) { r.Timings.PromptTokensPerSecond *= 1.01 }},
+	{"timings.second_token_seconds", "", func(r *Receipt) { r.Timings.SecondTokenSeconds *= 0.99 }},
 	{"timings.token_seconds_median", "", func(r *Receipt) { r.Timings.TokenSecondsMedian = 0 }},
 	{"timings.token_seconds_p95", "", func(r *Receipt) { r.Timings.TokenSecondsP95 *= 0.99 }},
 	{"tokens_per_second", "", func(r *Receipt) { r.TokensPerSecond *= 1.001 }},
@@ -419,8 +435,8 @@ func TestWhatOnlyChecksumsGuard(t *testing.T) {
 		"processor.name", "processor.last_cache_bytes", "processor.logical_cores", "prompt", "text", "usage.",
 		"prompt_ids", "generated_ids", "model.bytes", "limits.memory_buffer_bytes",
 		"limits.memory_passes", "limits.working_set_passes", // all but the best
-		"repeats", // the median hides what the others took to load
-		"timestamp", "stop_reason",
+		"repeats",                               // the median hides what the others took to load
+		"timestamp", "stop_reason", "lookahead", // where nothing was guessed
 	}
 	data, err := os.ReadFile(examples + "positive.json")
 	if err != nil {
@@ -475,7 +491,6 @@ func TestForm(t *testing.T) {
 		"array":         {"[]", ""},
 		"cut off":       {string(good[:len(good)/2]), ""},
 		"two":           {string(good) + string(good), ""},
-		"schema":        {`{"schema_version": "2.0.0", "something": "new"}`, "schema_version"},
 		"missing":       {replaced(`"backend": "cpu",`, ``), "backend"},
 		"unknown":       {replaced(`"backend": "cpu",`, `"backend": "cpu", "gpu": 1,`), "gpu"},
 		"twice":         {replaced(`"backend": "cpu",`, `"backend": "cpu", "backend": "cpu",`), "backend"},
@@ -494,6 +509,112 @@ func TestForm(t *testing.T) {
 		var form *FormatError
 		if !errors.As(err, &form) || !strings.Contains(form.Field, c.field) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Whatever version a receipt is of, it is not called bad for it.
+func TestOtherVersions(t *testing.T) {
+	old, err := os.ReadFile(examples + "older.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for document, want := range map[string]string{
+		string(old): "it was made by an older perfsmoke",
+		`{"schema_version": "1.0.0", "something": "old"}`:  "older perfsmoke",
+		`{"schema_version": "10.0.0", "something": "new"}`: "another perfsmoke",
+		`{"schema_version": "2.0.1", "something": "new"}`:  "another perfsmoke",
+		`{"schema_version": "", "something": "new"}`:       "another perfsmoke",
+		`{"schema_version": "1.9"}`:                        "another perfsmoke",
+	} {
+		_, err := Decode([]byte(document))
+		var version *VersionError
+		if !errors.As(err, &version) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%.60s: %v", document, err)
+		}
+	}
+	if _, err := Decode([]byte("\ufeff" + string(old))); !errors.As(err, new(*VersionError)) {
+		t.Errorf("behind a byte-order mark: %v", err)
+	}
+}
+
+// The same tokens can be computed in other ways: in tiles, with drafts, with all logits. Each is a good receipt, and what it says of
+// its speed follows.
+func TestOtherWork(t *testing.T) {
+	for name, change := range map[string]func(r *Receipt){
+		"prompt in tiles": func(r *Receipt) {
+			r.KernelCounts["i2s_matvec_avx2"], r.KernelCounts["i2s_matmul_avx2"] = 3*28*7, 3*28*5
+		},
+		"drafts": func(r *Receipt) {
+			// In each repeat three drafts of five were right: 9 rows in place
+			// of 7 after the prompt.
+			for i := range r.Repeats {
+				p := &r.Repeats[i]
+				r.Lookahead = true
+				p.DraftsProposed, p.DraftsAccepted, p.RowsEvaluated = 5, 3, 14
+				p.TokenSeconds[3], p.TokenSeconds[5] = 0, 0
+			}
+			r.KernelCounts = map[string]uint64{"attention_avx2": 3 * 4 * 14, "rmsnorm_quantize_avx2": 3 * 16 * 14, "i2s_matvec_avx2": 3 * 28 * 14, "head_f16_avx2": 3, "head_i8_screen_avx2": 3 * 9}
+		},
+		"all logits": func(r *Receipt) {
+			r.KernelCounts["head_f16_avx2"] = 24
+			delete(r.KernelCounts, "head_i8_screen_avx2")
+		},
+		"two sessions": func(r *Receipt) {
+			r.Sessions = 2
+			for i := range r.Repeats {
+				p := &r.Repeats[i]
+				p.TokenSeconds = append(p.TokenSeconds, p.TokenSeconds...)
+				p.RowsEvaluated *= 2
+			}
+			for name := range r.KernelCounts {
+				r.KernelCounts[name] *= 2
+			}
+		},
+	} {
+		r := positive(t)
+		before := r.TokensPerSecond
+		change(r)
+		r.Kernels = slices.Sorted(maps.Keys(r.KernelCounts))
+		r.Derive()
+		sealed, err := r.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Decode(sealed)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if problems := again.Verify(); len(problems) > 0 {
+			t.Errorf("%s: %s", name, problemText(problems))
+		}
+		if name == "two sessions" && math.Abs(r.TokensPerSecond/before-2) > 1e-9 {
+			t.Errorf("%v tokens a second of two sessions, %v of one", r.TokensPerSecond, before)
+		}
+	}
+}
+
+// TestRates works out small cases by hand.
+func TestRates(t *testing.T) {
+	for _, c := range []struct {
+		sessions int
+		seconds  []float64
+		rate     float64
+		steady   int
+	}{
+		{1, nil, 0, 0},
+		{1, []float64{0.5}, 2, 1},
+		{1, []float64{9, 0.5, 1}, 2 / 1.5, 2},
+		{2, []float64{9, 0.5, 8, 0.25}, 2 / 0.5, 2}, // the slower one counts
+		{2, []float64{0.5, 0.25}, 2 / 0.5, 2},
+		{2, []float64{1, 2, 3}, 0, 0}, // not the same for both
+		{0, []float64{1}, 0, 0},
+	} {
+		if got := Rate(c.sessions, c.seconds); math.Abs(got-c.rate) > 1e-12 {
+			t.Errorf("%d sessions, %v: rate %v, want %v", c.sessions, c.seconds, got, c.rate)
+		}
+		if got := len(slices.Concat(Steady(c.sessions, c.seconds)...)); got != c.steady {
+			t.Errorf("%d sessions, %v: %d steady, want %d", c.sessions, c.seconds, got, c.steady)
 		}
 	}
 }
@@ -534,12 +655,13 @@ func TestBytesPerToken(t *testing.T) {
 	if got := c.WeightBytes(); got < ternary+head || got > ternary+head+4_000_000 {
 		t.Errorf("%d bytes, want a little more than %d", got, ternary+head)
 	}
+	image := float64(c.WeightBytes()) - 128256*2560 // a byte for each element of the head in place of two
 	// Two tokens after a prompt of 10: the second attends to 11 positions.
-	if got, want := c.BytesPerToken(10, 2)-float64(c.WeightBytes()), 11.*2*640*2*30; got != want {
+	if got, want := c.BytesPerToken(10, 2)-image, 11.*2*640*2*30; got != want {
 		t.Errorf("%v bytes of the cache, want %v", got, want)
 	}
 	// The second to the fourth attend to 11, 12 and 13.
-	if got, want := c.BytesPerToken(10, 4)-float64(c.WeightBytes()), 12.*2*640*2*30; got != want {
+	if got, want := c.BytesPerToken(10, 4)-image, 12.*2*640*2*30; got != want {
 		t.Errorf("%v bytes of the cache, want %v", got, want)
 	}
 }
