@@ -74,6 +74,20 @@ func TestCheck(t *testing.T) {
 	if err := f.Check(); !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), paths[2]) {
 		t.Errorf("a part is cut: %v", err)
 	}
+	if _, err := f.SHA256(); !errors.Is(err, ErrChanged) {
+		t.Errorf("the sum of a part that is cut: %v", err)
+	}
+	path := writeFile(t, append(fixture(), make([]byte, 1<<20)...))
+	if f, err = Open(path); err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := os.Truncate(path, 100); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.SHA256(); !errors.Is(err, ErrChanged) {
+		t.Errorf("the sum of a file whose end is gone: %v", err)
+	}
 }
 
 func BenchmarkCheck(b *testing.B) {

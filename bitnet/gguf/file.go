@@ -1,7 +1,11 @@
 package gguf
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -228,6 +232,44 @@ func (f *File) Size() int64 {
 		size += int64(len(part.data))
 	}
 	return size
+}
+
+// SHA256 computes the SHA-256 of the whole file, or of all files of a model in
+// several, one behind the other. It reads them from one end to the other, and
+// hands the memory of a mapped file back meanwhile, as [File.Release] does. Errors
+// wrap [ErrChanged], and [os.ErrClosed] after Close.
+func (f *File) SHA256() (sum [sha256.Size]byte, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if v := recover(); v != nil {
+			if err = f.Fault(v); err == nil {
+				panic(v)
+			}
+		}
+	}()
+	const step = 4 << 20 // so long Close may have to wait
+	hash := sha256.New()
+	for _, part := range f.all() {
+		for data := range slices.Chunk(part.data, step) {
+			if err := part.copyTo(hash, data); err != nil {
+				return sum, err
+			}
+			part.Release(data)
+		}
+	}
+	hash.Sum(sum[:0])
+	return sum, f.Check()
+}
+
+// copyTo writes a part of the file's bytes to w, unless it has been closed.
+func (f *File) copyTo(w io.Writer, data []byte) error {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.path != "" && f.mapping == nil {
+		return fmt.Errorf("%s: %w", f.path, os.ErrClosed)
+	}
+	_, err := w.Write(data)
+	return err
 }
 
 // Version returns the version of the format, 2 or 3.

@@ -2,6 +2,7 @@ package gguf
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"io/fs"
 	"os"
@@ -81,6 +82,54 @@ func TestCloseTwice(t *testing.T) {
 		t.Errorf("size %d", f.Size())
 	}
 	f.Release(nil) // of a closed file, and of nothing
+}
+
+func TestSHA256(t *testing.T) {
+	r := header(3, 1, 0).tensor("t", I8, 0, 9<<20).pad(32) // more than is read at once
+	r = append(r, bytes.Repeat([]byte{3}, 9<<20)...)
+	f, err := Open(writeFile(t, r))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := Parse(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range map[string]*File{"mapped": f, "parsed": parsed} {
+		if sum, err := f.SHA256(); err != nil || sum != sha256.Sum256(r) {
+			t.Errorf("%s: %x, %v; want %x", name, sum, err, sha256.Sum256(r))
+		}
+	}
+	paths := writeParts(t)
+	several, err := Open(paths[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer several.Close()
+	var all []byte
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, data...)
+	}
+	if sum, err := several.SHA256(); err != nil || sum != sha256.Sum256(all) {
+		t.Errorf("in several files: %x, %v; want %x", sum, err, sha256.Sum256(all))
+	}
+	// Close while it is read: it is read to the end, or there is an error.
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if sum, err := f.SHA256(); err == nil && sum != sha256.Sum256(r) || err != nil && !errors.Is(err, fs.ErrClosed) {
+			t.Errorf("while it is closed: %x, %v", sum, err)
+		}
+	}()
+	f.Close()
+	<-done
+	if sum, err := f.SHA256(); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("after Close: %x, %v", sum, err)
+	}
 }
 
 // Any number of goroutines may read a file, and release parts of it while

@@ -34,12 +34,13 @@ func (s Shape) regionSize() int { return ChunkPositions * s.HeadSize }
 func (s Shape) pageSize() int { return 2 * s.Layers * s.Heads * s.regionSize() }
 
 // PositionBytes returns the memory that one position takes.
-func (s Shape) PositionBytes() int {
-	bytes := 4
+func (s Shape) PositionBytes() int { return s.pageSize() / ChunkPositions * s.elementBytes() }
+
+func (s Shape) elementBytes() int {
 	if s.Half {
-		bytes = 2
+		return 2
 	}
-	return s.pageSize() / ChunkPositions * bytes
+	return 4
 }
 
 // page holds float16 or float32 values, by the shape.
