@@ -21,6 +21,8 @@ var (
 	ErrContext = errors.New("does not fit the context")
 	// ErrOption is wrapped by every [*OptionError].
 	ErrOption = errors.New("unusable option")
+	// ErrSave is wrapped by every [*SaveError].
+	ErrSave = errors.New("not a usable saved session")
 	// ErrNotFinite says that the model's arithmetic came to an infinity or to
 	// something that is not a number, which only a damaged model does.
 	ErrNotFinite = errors.New("the model computed a value that is not finite; its file is damaged")
@@ -112,4 +114,20 @@ func (e *OptionError) Unwrap() []error {
 		return []error{ErrOption, e.Err}
 	}
 	return []error{ErrOption}
+}
+
+// A SaveError says why a session cannot be restored.
+type SaveError struct {
+	Reason string
+	Err    error // io.ErrUnexpectedEOF where it is cut short; may be nil
+}
+
+func (e *SaveError) Error() string { return "bitnet: saved session: " + e.Reason }
+
+// Unwrap returns ErrSave and the cause.
+func (e *SaveError) Unwrap() []error {
+	if e.Err != nil {
+		return []error{ErrSave, e.Err}
+	}
+	return []error{ErrSave}
 }

@@ -2,6 +2,7 @@ package bitnet
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"runtime"
@@ -38,6 +39,9 @@ type Model struct {
 	useScreen bool
 	served    bool // logits have been computed: from now on the screen may be built
 	residence residence
+
+	// digest returns the SHA-256 of the file, computed when first asked for.
+	digest func() ([sha256.Size]byte, error)
 
 	reading *reading // nil for a model in memory
 	closing sync.Once
@@ -165,7 +169,7 @@ func newModel(f *gguf.File, opts []Option, mapped bool) (*Model, error) {
 			reading <- vocabulary{t, err}
 		}()
 	}
-	m := &Model{file: f, useScreen: !o.noScreen}
+	m := &Model{file: f, digest: sync.OnceValues(f.SHA256), useScreen: !o.noScreen}
 	m.residence = residence{least: leastLarge, after: moveAfter, stay: o.shared || !mapped}
 	var err error
 	if m.config, err = readConfig(f); err == nil {
@@ -245,6 +249,17 @@ func (m *Model) acquire(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// sha256 returns the SHA-256 of the model's file.
+func (m *Model) sha256() (sum [sha256.Size]byte, err error) {
+	if m.closed.Load() {
+		return sum, ErrClosed
+	}
+	if sum, err = m.digest(); err != nil {
+		err = ErrClosed // meanwhile
+	}
+	return sum, err
 }
 
 // screened reports whether the head has its screen. Where it is wanted and there

@@ -107,18 +107,30 @@ func WithoutLookahead() SessionOption { return func(o *sessionOptions) { o.noLoo
 
 // NewSession returns an empty session.
 func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
-	if m.closed.Load() {
-		return nil, ErrClosed
+	o, err := m.sessionOptions(opts)
+	if err != nil {
+		return nil, err
 	}
+	return m.newSession(o), nil
+}
+
+func (m *Model) sessionOptions(opts []SessionOption) (sessionOptions, error) {
 	o := sessionOptions{context: m.config.ContextLength}
+	if m.closed.Load() {
+		return o, ErrClosed
+	}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(&o)
 		}
 	}
 	if o.context < 1 || o.context > m.config.ContextLength {
-		return nil, &OptionError{Option: "context", Reason: fmt.Sprintf("%d tokens are not between 1 and the model's %d", o.context, m.config.ContextLength)}
+		return o, &OptionError{Option: "context", Reason: fmt.Sprintf("%d tokens are not between 1 and the model's %d", o.context, m.config.ContextLength)}
 	}
+	return o, nil
+}
+
+func (m *Model) newSession(o sessionOptions) *Session {
 	return &Session{
 		model:   m,
 		context: o.context,
@@ -126,7 +138,7 @@ func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 		tokens:  make([]int, 0, min(o.context, 4096)),
 
 		lookahead: lookahead{off: o.noLookahead, draft: propose},
-	}, nil
+	}
 }
 
 // Close gives up the session's memory. What is called afterwards fails with
