@@ -219,10 +219,8 @@ func (s *Session) Append(ctx context.Context, ids []int) ([]float32, error) {
 	return place.logits, nil
 }
 
-// extend evaluates what generation left unevaluated, then ids, and computes what
-// is wanted after the last of them. After an error the session holds what it held
-// before.
-func (s *Session) extend(ctx context.Context, ids []int, w want, progress func(evaluated, total int)) error {
+// admit says why ids cannot be evaluated after the session's tokens, or nil.
+func (s *Session) admit(ctx context.Context, ids []int) error {
 	if s.cache == nil || s.model.closed.Load() {
 		return ErrClosed
 	}
@@ -232,18 +230,30 @@ func (s *Session) extend(ctx context.Context, ids []int, w want, progress func(e
 	if err := s.model.checkTokens(ids); err != nil {
 		return err
 	}
+	return ctx.Err()
+}
+
+// extend evaluates what generation left unevaluated, then ids, and computes what
+// is wanted after the last of them. It tells progress how many tokens that are
+// and, block by block, how many have been evaluated. After an error the session
+// holds what it held before.
+func (s *Session) extend(ctx context.Context, ids []int, w want, progress func(evaluated, total int)) error {
+	if err := s.admit(ctx, ids); err != nil {
+		return err
+	}
 	if len(s.tokens)+len(ids) == 0 {
 		return ErrEmpty
-	}
-	if err := ctx.Err(); err != nil {
-		return err
 	}
 	before := len(s.tokens)
 	s.tokens = append(s.tokens, ids...)
 	if s.evaluated == len(s.tokens) && s.last.at(s.evaluated) == nil {
 		s.evaluated-- // what followed was truncated: evaluate the last one again
 	}
-	for from := s.evaluated; s.evaluated < len(s.tokens); {
+	from, total := s.evaluated, len(s.tokens)-s.evaluated
+	if progress != nil {
+		progress(0, total)
+	}
+	for s.evaluated < len(s.tokens) {
 		piece := s.tokens[s.evaluated:min(s.evaluated+BlockTokens, len(s.tokens))]
 		places, wanted := 0, vectorsOnly
 		if s.evaluated+len(piece) == len(s.tokens) {
@@ -254,7 +264,7 @@ func (s *Session) extend(ctx context.Context, ids []int, w want, progress func(e
 			return err
 		}
 		if progress != nil {
-			progress(s.evaluated-from, len(s.tokens)-from)
+			progress(s.evaluated-from, total)
 		}
 	}
 	return nil
@@ -289,13 +299,18 @@ func (s *Session) evaluate(ctx context.Context, tokens []int, places int, w want
 // know returns the place after so many tokens, which have just been evaluated,
 // with what is wanted of it.
 func (s *Session) know(ctx context.Context, tokens int, w want) (*place, error) {
-	p := s.last.at(tokens)
+	p, i := s.last.at(tokens), tokens-s.last.after
 	if p.satisfies(w) {
 		return p, nil
 	}
-	r, i := &s.request, tokens-s.last.after
-	r.ctx, r.cache, r.tokens, r.places, r.want = ctx, s.cache, nil, s.last.places[i:i+1], w
+	return p, s.compute(ctx, s.last.places[i:i+1], w)
+}
+
+// compute computes what is wanted of places whose vectors are known.
+func (s *Session) compute(ctx context.Context, places []place, w want) error {
+	r := &s.request
+	r.ctx, r.cache, r.tokens, r.places, r.want = ctx, s.cache, nil, places, w
 	err := s.model.passes.do(r)
-	r.ctx = nil
-	return p, err
+	r.ctx, r.places = nil, nil
+	return err
 }
