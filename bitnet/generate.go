@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -44,9 +45,25 @@ type GenerateOptions struct {
 	// less likely, below 1 likelier: it divides their positive logits and
 	// multiplies their negative ones. 0 and 1 change nothing.
 	RepetitionPenalty float64
+	// PresencePenalty and FrequencyPenalty make tokens that this generation has
+	// chosen already less likely, or likelier where they are negative: the
+	// logit of a token that was chosen n times, n above 0, is lowered by
+	// PresencePenalty + n·FrequencyPenalty. The prompt does not count.
+	PresencePenalty, FrequencyPenalty float64
+	// LogitBias is added to the logits of these token ids, before any penalty:
+	// −100 as good as bans a token, 100 as good as demands it.
+	LogitBias map[int]float64
 	// Seed is the seed of the random draws. The same model, session, options
 	// and seed give the same tokens on every machine.
 	Seed uint64
+
+	// Alternatives has [Token.Alternatives] hold so many tokens; 0 none. Each
+	// token then takes all logits, about half as long again.
+	Alternatives int
+	// Progress is called while the prompt is evaluated: first with 0, then after
+	// each block of at most [BlockTokens] tokens with how many of them have been.
+	// What it takes is time in which nothing is evaluated; nil is none.
+	Progress func(evaluated, total int)
 }
 
 func (o *GenerateOptions) check(vocabulary int) error {
@@ -61,6 +78,9 @@ func (o *GenerateOptions) check(vocabulary int) error {
 	}
 	if o.TopK < 0 {
 		return &OptionError{Option: "TopK", Reason: fmt.Sprintf("%d is negative", o.TopK)}
+	}
+	if o.Alternatives < 0 {
+		return &OptionError{Option: "Alternatives", Reason: fmt.Sprintf("%d is negative", o.Alternatives)}
 	}
 	for i, id := range o.EndTokens {
 		if id < 0 || id >= vocabulary {
@@ -77,6 +97,8 @@ func (o *GenerateOptions) check(vocabulary int) error {
 		between("MinP", o.MinP, 0, 1),
 		between("TopP", o.TopP, 0, 1),
 		between("RepetitionPenalty", o.RepetitionPenalty, 0, 1e6),
+		between("PresencePenalty", o.PresencePenalty, -1e6, 1e6),
+		between("FrequencyPenalty", o.FrequencyPenalty, -1e6, 1e6),
 	} {
 		if err != nil {
 			return err
@@ -84,6 +106,14 @@ func (o *GenerateOptions) check(vocabulary int) error {
 	}
 	if o.Temperature != 0 && o.Temperature < 1e-6 {
 		return &OptionError{Option: "Temperature", Reason: fmt.Sprintf("%v is neither 0 nor at least 0.000001", o.Temperature)}
+	}
+	for id, bias := range o.LogitBias {
+		if id < 0 || id >= vocabulary {
+			return &OptionError{Option: "LogitBias", Reason: fmt.Sprintf("there is no token %d: ids go from 0 to %d", id, vocabulary-1)}
+		}
+		if err := between("LogitBias", bias, -1e6, 1e6); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -133,14 +163,25 @@ type Token struct {
 	// character is incomplete or a stop string possible, and then all that was
 	// held back. The texts of all tokens together are Result.Text.
 	Text string
+	// Alternatives are the likeliest tokens in this place, as many as
+	// GenerateOptions.Alternatives asks for, from the likeliest on. The token
+	// itself is among them only if it is one of these. The slice is the caller's.
+	Alternatives []Alternative
 
 	session *Session
 	after   int    // so many tokens precede it
 	serial  uint64 // of the outcome that it was chosen by
 }
 
+// An Alternative is a token that the model held likely, with the logarithm of its
+// probability as [Token.LogProb] defines it.
+type Alternative struct {
+	ID      int
+	LogProb float64
+}
+
 // LogProb returns the logarithm of the probability that the model gave the
-// token: at temperature 1, without filters or penalty. It is to be called in
+// token: at temperature 1, without filters, penalties or bias. It is to be called in
 // the body of the loop over Stream, before the next token. Where not all logits
 // have been computed it computes them, which takes about half the time of a
 // token. It is NaN where it can no longer be told.
@@ -158,10 +199,28 @@ func (t Token) LogProb() float64 {
 
 // logProb returns the logarithm of the probability that logits give a token.
 func (s *Session) logProb(logits []float32, id int) float64 {
+	most, logSum := s.logSum(logits)
+	return float64(logits[id]) - most - logSum
+}
+
+// logSum returns the largest of the logits, and the logarithm of the sum of the
+// exponentials of what they are above it.
+func (s *Session) logSum(logits []float32) (most, logSum float64) {
 	p := &s.sampling
 	p.scaled = append(p.scaled[:0], logits...)
-	most, sum := s.model.floatKernels().Softmax(p.scaled, 1)
-	return float64(logits[id]) - float64(most) - portable.Log(float64(sum))
+	largest, sum := s.model.floatKernels().Softmax(p.scaled, 1)
+	return float64(largest), portable.Log(float64(sum))
+}
+
+// alternatives returns the k likeliest tokens.
+func (s *Session) alternatives(logits []float32, k int) []Alternative {
+	most, logSum := s.logSum(logits)
+	likeliest := s.sampling.likeliest(logits, k)
+	all := make([]Alternative, len(likeliest))
+	for i, c := range likeliest {
+		all[i] = Alternative{ID: c.id, LogProb: float64(c.logit) - most - logSum}
+	}
+	return all
 }
 
 // Generate evaluates prompt after the session's tokens and generates text. An
@@ -243,13 +302,16 @@ func (s *Session) withBeginOfText(ids []int) []int {
 
 func (s *Session) generate(ctx context.Context, prompt []int, o *GenerateOptions, yield func(Token) bool) (*Result, error) {
 	s.result = nil
+	own := *o
+	o = &own
+	o.LogitBias = maps.Clone(o.LogitBias) // it is not checked again
 	if err := o.check(s.model.config.VocabularySize); err != nil {
 		return nil, err
 	}
 	start := time.Now()
 	evaluated := s.evaluated
 	w := o.want(s.model)
-	if err := s.extend(ctx, prompt, w, nil); err != nil {
+	if err := s.extend(ctx, prompt, w, o.Progress); err != nil {
 		return nil, err
 	}
 	defer s.model.passes.leave(&s.request)
@@ -273,11 +335,11 @@ func (s *Session) generate(ctx context.Context, prompt []int, o *GenerateOptions
 			if p, err = s.know(ctx, s.evaluated, w); err != nil {
 				break
 			}
-			id := s.choose(p, o)
+			id := s.choose(p, o, r.Tokens)
 			if r.CompletionTokens == 0 {
 				r.PromptTime = time.Since(start)
 			}
-			g.take(id)
+			g.take(id, p)
 			if s.cache == nil || r.Reason != "" || right == len(drafts) || id != drafts[right] || len(s.tokens) != s.evaluated+1 {
 				break
 			}
@@ -351,9 +413,9 @@ func (g *generation) room() int {
 	return n - 1
 }
 
-// take adds a token that was chosen to the session and to the result, which
-// gets its Reason where generation ends with it.
-func (g *generation) take(id int) {
+// take adds a token that was chosen in a place to the session and to the result,
+// which gets its Reason where generation ends with it.
+func (g *generation) take(id int, p *place) {
 	s, r := g.s, g.r
 	t := Token{ID: id, session: s, after: len(s.tokens), serial: s.last.serial}
 	r.CompletionTokens++
@@ -369,6 +431,9 @@ func (g *generation) take(id int) {
 		return
 	}
 	r.Tokens = append(r.Tokens, id)
+	if g.o.Alternatives > 0 {
+		t.Alternatives = s.alternatives(p.logits, g.o.Alternatives)
+	}
 	if !special && g.text.add(g.piece) {
 		r.Reason = StopString
 	}
@@ -392,25 +457,27 @@ func (o *GenerateOptions) want(m *Model) want {
 	if o.Temperature != 0 {
 		k = o.TopK
 	}
-	if k < 1 || k > screenedTopK || o.penalizes() || !m.useScreen {
+	if k < 1 || k > screenedTopK || o.changesLogits() || o.Alternatives > 0 || !m.useScreen {
 		return allLogits
 	}
 	return want(k)
 }
 
-// penalizes reports whether logits depend on the tokens that the session holds.
-func (o *GenerateOptions) penalizes() bool {
-	return o.RepetitionPenalty != 0 && o.RepetitionPenalty != 1
+// changesLogits reports whether tokens are chosen by other logits than the
+// model's.
+func (o *GenerateOptions) changesLogits() bool {
+	return o.RepetitionPenalty != 0 && o.RepetitionPenalty != 1 ||
+		o.PresencePenalty != 0 || o.FrequencyPenalty != 0 || len(o.LogitBias) > 0
 }
 
-// choose returns the token that follows a place.
-func (s *Session) choose(p *place, o *GenerateOptions) int {
+// choose returns the token that follows a place, where some have been generated.
+func (s *Session) choose(p *place, o *GenerateOptions, generated []int) int {
 	if !p.complete {
 		return s.draw(p.largest.Rows, p.largest.Logits, o)
 	}
 	logits := p.logits
-	if o.penalizes() {
-		logits = s.sampling.penalize(logits, s.tokens, float32(o.RepetitionPenalty))
+	if o.changesLogits() {
+		logits = s.sampling.change(logits, s.tokens, generated, o)
 	}
 	return s.draw(nil, logits, o)
 }

@@ -195,30 +195,265 @@ func TestSeeds(t *testing.T) {
 	got += fmt.Sprint(mustGenerate(t, newSession(t, m), "2+2=", o).Tokens)
 	o.TopK, o.TopP, o.MinP, o.RepetitionPenalty = 100, 0.9, 0.01, 1.3
 	got += fmt.Sprint(mustGenerate(t, newSession(t, m), "2+2=", o).Tokens)
-	const want = "[2417 317 502 1957 3520 3303 3708 3863][3491 3491 727 2979 1685 2829 2219 892][277 1626 1386 3127 2383 818 1998 3491]"
+	o.PresencePenalty, o.FrequencyPenalty, o.LogitBias = 0.5, 0.25, map[int]float64{1626: 3, 277: -1}
+	got += fmt.Sprint(mustGenerate(t, newSession(t, m), "2+2=", o).Tokens)
+	const want = "[2417 317 502 1957 3520 3303 3708 3863][3491 3491 727 2979 1685 2829 2219 892][277 1626 1386 3127 2383 818 1998 3491][3289 1415 695 2089 2399 1348 1760 3524]"
 	if got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
 
-func TestRepetitionPenalty(t *testing.T) {
-	m := tinyModel(t)
-	s := newSession(t, m)
-	logits := mustAppend(t, s, 5, 9, 5)
-	got := s.sampling.penalize(logits, s.tokens, 1.5)
-	for id, v := range logits {
-		want := v
-		if id == 5 || id == 9 {
-			want = max(v, 0)/1.5 + min(v, 0)*1.5
-		}
-		if got[id] != want {
-			t.Errorf("logit %d: %v becomes %v, want %v", id, v, got[id], want)
+// TestChange holds bias and penalties against their definition, by bits.
+func TestChange(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	logits := make([]float32, 300)
+	for i := range logits {
+		logits[i] = float32(r.NormFloat64() * 8)
+	}
+	var held []int
+	for range 90 {
+		held = append(held, r.IntN(60))
+	}
+	var p sampling
+	for _, o := range []GenerateOptions{
+		{RepetitionPenalty: 1.5},
+		{RepetitionPenalty: 0.7},
+		{RepetitionPenalty: 1, PresencePenalty: 0.3},
+		{FrequencyPenalty: 0.1},
+		{PresencePenalty: -2, FrequencyPenalty: 0.77},
+		{LogitBias: map[int]float64{0: 100, 7: -100, 299: 0.1}},
+		{LogitBias: map[int]float64{3: 9.1, 4: -20, 50: 0.3}, RepetitionPenalty: 1.3, PresencePenalty: 1.7, FrequencyPenalty: -0.03},
+	} {
+		generated := held[r.IntN(len(held)):]
+		got := p.change(logits, held, generated, &o)
+		for id, want := range logits {
+			if bias, ok := o.LogitBias[id]; ok {
+				want += float32(bias)
+			}
+			if slices.Contains(held, id) && o.RepetitionPenalty != 0 {
+				if want > 0 {
+					want /= float32(o.RepetitionPenalty)
+				} else {
+					want *= float32(o.RepetitionPenalty)
+				}
+			}
+			n := 0
+			for _, other := range generated {
+				if other == id {
+					n++
+				}
+			}
+			if n > 0 {
+				product := float32(n) * float32(o.FrequencyPenalty)
+				want -= product
+				want -= float32(o.PresencePenalty)
+			}
+			if math.Float32bits(got[id]) != math.Float32bits(want) {
+				t.Errorf("%+v: logit %d: %v becomes %v, want %v", o, id, logits[id], got[id], want)
+			}
 		}
 	}
-	r := mustGenerate(t, newSession(t, m), "a", GenerateOptions{MaxTokens: 30, RepetitionPenalty: 1e5})
-	for i, id := range r.Tokens {
-		if slices.Contains(r.Tokens[:i], id) {
-			t.Errorf("token %d comes again in spite of the penalty: %v", id, r.Tokens)
+}
+
+// repeats returns how many tokens occurred before.
+func repeats(tokens []int) (n int) {
+	for i, id := range tokens {
+		if slices.Contains(tokens[:i], id) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestPenalties(t *testing.T) {
+	m := tinyModel(t)
+	for name, o := range map[string]GenerateOptions{
+		"repetition": {RepetitionPenalty: 1e5}, "presence": {PresencePenalty: 1e5}, "frequency": {FrequencyPenalty: 1e5},
+	} {
+		o.MaxTokens = 30
+		s := newSession(t, m)
+		first := mustGenerate(t, s, "a", o)
+		if repeats(first.Tokens) > 0 {
+			t.Errorf("%s: tokens come again in spite of the penalty: %v", name, first.Tokens)
+		}
+		// What an earlier generation has chosen is prompt now.
+		s.Truncate(first.PromptTokens)
+		mustAppend(t, s, first.Tokens[:10]...)
+		second := mustGenerate(t, s, "", o)
+		again := slices.ContainsFunc(second.Tokens, func(id int) bool { return slices.Contains(first.Tokens[:10], id) })
+		if name == "repetition" && again {
+			t.Errorf("%s: tokens of the prompt come again: %v after %v", name, second.Tokens, first.Tokens)
+		}
+		if free := mustGenerate(t, newSession(t, m), "a", GenerateOptions{MaxTokens: 1}); name != "repetition" && first.Tokens[0] != free.Tokens[0] {
+			t.Errorf("%s: the first token is %d, without a penalty %d", name, first.Tokens[0], free.Tokens[0])
+		}
+		if o.PresencePenalty+o.FrequencyPenalty > 0 {
+			o.PresencePenalty, o.FrequencyPenalty = -o.PresencePenalty, -o.FrequencyPenalty
+			if r := mustGenerate(t, newSession(t, m), "a", o); repeats(r.Tokens) != 29 {
+				t.Errorf("%s: with a reward for it tokens do not come again: %v", name, r.Tokens)
+			}
+		}
+	}
+	// A prompt's tokens may come where only the generated ones count.
+	s := newSession(t, m)
+	likeliest := mustGenerate(t, s, "a", GenerateOptions{MaxTokens: 1}).Tokens[0]
+	s.Truncate(0)
+	prompt := append([]int{likeliest, likeliest}, 5)
+	free := mustGenerate(t, newSessionOf(t, m, prompt), "", GenerateOptions{MaxTokens: 1})
+	held := append(slices.Clone(prompt), free.Tokens[0], 6)
+	want := mustGenerate(t, newSessionOf(t, m, held), "", GenerateOptions{MaxTokens: 1})
+	got := mustGenerate(t, newSessionOf(t, m, held), "", GenerateOptions{MaxTokens: 1, PresencePenalty: 1e5, FrequencyPenalty: 1e5})
+	if got.Tokens[0] != want.Tokens[0] {
+		t.Errorf("after a prompt alone the penalties change %d to %d", want.Tokens[0], got.Tokens[0])
+	}
+}
+
+func TestLogitBias(t *testing.T) {
+	m := tinyModel(t)
+	free := mustGenerate(t, newSession(t, m), "a", GenerateOptions{MaxTokens: 8}).Tokens
+	banned := map[int]float64{}
+	for _, id := range free {
+		banned[id] = -100
+	}
+	o := GenerateOptions{MaxTokens: 8, LogitBias: banned}
+	got := mustGenerate(t, newSession(t, m), "a", o).Tokens
+	if slices.ContainsFunc(got, func(id int) bool { return slices.Contains(free, id) }) {
+		t.Errorf("%v has some of %v, which are banned", got, free)
+	}
+	// The caller's map may change meanwhile.
+	var streamed []int
+	for token, err := range newSession(t, m).Stream(context.Background(), "a", o) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		streamed = append(streamed, token.ID)
+		banned[-1] = math.NaN()
+	}
+	if !slices.Equal(streamed, got) {
+		t.Errorf("streamed %v, generated %v", streamed, got)
+	}
+	r := mustGenerate(t, newSession(t, m), "a", GenerateOptions{MaxTokens: 5, Temperature: 1, LogitBias: map[int]float64{77: 200}})
+	if !slices.Equal(r.Tokens, []int{77, 77, 77, 77, 77}) {
+		t.Errorf("token 77 is as good as demanded, and there is %v", r.Tokens)
+	}
+}
+
+// TestAlternatives holds alternatives against a full sort in double precision.
+func TestAlternatives(t *testing.T) {
+	m := tinyModel(t)
+	for _, k := range []int{1, 2, 5, 100, 4095, 4096, 10_000, math.MaxInt} {
+		s, plain := newSession(t, m), newSession(t, m)
+		o := GenerateOptions{MaxTokens: 4, Alternatives: k, Temperature: float64(k % 2), PresencePenalty: 2, Seed: 3}
+		for token, err := range s.Stream(context.Background(), "abc", o) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if plain.Len() == 0 {
+				mustAppend(t, plain, s.Tokens()[:s.Len()-1]...)
+			}
+			logits := mustAppend(t, plain)
+			order := make([]int, len(logits))
+			sum := 0.0
+			for i, v := range logits {
+				order[i] = i
+				sum += math.Exp(float64(v))
+			}
+			slices.SortStableFunc(order, func(a, b int) int { return int(math.Copysign(1, float64(logits[b])-float64(logits[a]))) })
+			order = order[:min(k, len(order))]
+			if len(token.Alternatives) != len(order) {
+				t.Fatalf("%d alternatives, want %d", len(token.Alternatives), len(order))
+			}
+			for i, a := range token.Alternatives {
+				if logits[a.ID] != logits[order[i]] || math.Abs(a.LogProb-(float64(logits[a.ID])-math.Log(sum))) > 1e-5 {
+					t.Fatalf("alternative %d of %d is %+v, want token %d with %v", i, k, a, order[i], float64(logits[order[i]])-math.Log(sum))
+				}
+				if i > 0 && (a.LogProb > token.Alternatives[i-1].LogProb || logits[a.ID] == logits[order[i-1]] && a.ID < token.Alternatives[i-1].ID) {
+					t.Fatalf("alternatives %d and %d of %d are in the wrong order", i-1, i, k)
+				}
+				if a.ID == token.ID && a.LogProb != token.LogProb() {
+					t.Fatalf("the alternative %+v is the token, which has %v", a, token.LogProb())
+				}
+			}
+			mustAppend(t, plain, token.ID)
+		}
+		if s.Result().CompletionTokens != 4 {
+			t.Errorf("%d alternatives: %+v", k, s.Result())
+		}
+	}
+}
+
+// TestOptionsWithLookahead has the same tokens and alternatives with and without
+// guesses, right and wrong ones, under options that change logits.
+func TestOptionsWithLookahead(t *testing.T) {
+	ctx := context.Background()
+	m := tinyModel(t)
+	accepted := 0
+	for seed, o := range []GenerateOptions{
+		{PresencePenalty: 1.1},
+		{FrequencyPenalty: 0.4, Temperature: 1},
+		{FrequencyPenalty: -0.4, Temperature: 0.8, TopK: 30},
+		{LogitBias: map[int]float64{5: 6, 9: -3}, Temperature: 1.2, TopP: 0.9},
+		{RepetitionPenalty: 1.2, PresencePenalty: 0.5, FrequencyPenalty: 0.2, LogitBias: map[int]float64{11: 2}, Temperature: 1, MinP: 0.01, Alternatives: 3},
+		{Alternatives: 2},
+	} {
+		o.MaxTokens, o.Seed = 24, uint64(seed)
+		run := func(s *Session) (ids []int, alternatives [][]Alternative, r *Result) {
+			for token, err := range s.Stream(ctx, "abc", o) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				ids, alternatives = append(ids, token.ID), append(alternatives, token.Alternatives)
+			}
+			return ids, alternatives, s.Result()
+		}
+		want, wantAlternatives, r := run(newSession(t, m, WithoutLookahead()))
+		for kind := range 3 {
+			s := newSession(t, m)
+			s.lookahead.draft = drafter(want, r.PromptTokens, kind)
+			got, alternatives, r := run(s)
+			if !slices.Equal(got, want) || !slices.EqualFunc(alternatives, wantAlternatives, slices.Equal[[]Alternative]) {
+				t.Errorf("%+v, guesses of kind %d: %v, without lookahead %v", o, kind, got, want)
+			}
+			accepted += r.AcceptedTokens
+		}
+	}
+	if accepted == 0 {
+		t.Error("no guess was right")
+	}
+}
+
+func TestProgress(t *testing.T) {
+	m := tinyModel(t)
+	var calls [][2]int
+	o := GenerateOptions{MaxTokens: 3, Progress: func(evaluated, total int) { calls = append(calls, [2]int{evaluated, total}) }}
+	ids := append(longSequence(m), longSequence(m)[:110]...)
+	s := newSession(t, m)
+	for _, c := range []struct {
+		ids  []int
+		want string
+	}{
+		{ids, "[[0 410] [192 410] [384 410] [410 410]]"},
+		{nil, "[[0 1] [1 1]]"}, // the token that was chosen last
+		{ids[:5], "[[0 6] [6 6]]"},
+	} {
+		calls = nil
+		for _, err := range s.StreamTokens(context.Background(), c.ids, o) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := fmt.Sprint(calls); got != c.want {
+			t.Errorf("%d tokens: %s, want %s", len(c.ids), got, c.want)
+		}
+	}
+	// A function that does what it is not to do.
+	for _, f := range []func(*Session){func(s *Session) { s.Close() }, func(s *Session) { s.Truncate(3) }, func(s *Session) { s.Truncate(0) }} {
+		s := newSession(t, m)
+		o.Progress = func(int, int) { f(s) }
+		for _, err := range s.StreamTokens(context.Background(), ids, o) {
+			if err != nil && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrEmpty) {
+				t.Error(err)
+			}
 		}
 	}
 }
@@ -370,6 +605,8 @@ func TestStopReasons(t *testing.T) {
 		for _, o := range []GenerateOptions{
 			{MaxTokens: -1}, {TopK: -1}, {Temperature: -1}, {Temperature: math.NaN()}, {Temperature: math.Inf(1)}, {Temperature: 1e-9},
 			{TopP: 1.1}, {TopP: math.NaN()}, {MinP: -0.1}, {RepetitionPenalty: -2}, {Stop: []string{"a", ""}},
+			{PresencePenalty: math.NaN()}, {FrequencyPenalty: math.Inf(-1)}, {Alternatives: -1},
+			{LogitBias: map[int]float64{4096: 1}}, {LogitBias: map[int]float64{-1: 1}}, {LogitBias: map[int]float64{5: math.Inf(-1)}},
 		} {
 			s := newSession(t, m)
 			if _, err := s.Generate(ctx, "abc", o); !errors.Is(err, ErrOption) || s.Len() != 0 {

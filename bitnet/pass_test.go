@@ -475,7 +475,7 @@ func TestTogetherAllocatesNothing(t *testing.T) {
 			if err := s.extend(context.Background(), id, want(1), nil); err != nil {
 				t.Error(err)
 			}
-			s.choose(s.last.at(s.evaluated), &GenerateOptions{})
+			s.choose(s.last.at(s.evaluated), &GenerateOptions{}, nil)
 		}
 	}
 	begin, measured := make(chan struct{}), make(chan struct{})

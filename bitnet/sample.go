@@ -30,8 +30,8 @@ func likelier(a, b candidate) int {
 // the generation under way.
 type sampling struct {
 	random     rand.PCG
-	penalized  []float32
-	seen       []bool
+	changed    []float32
+	counts     []int // of tokens; 0 between uses
 	scaled     []float32
 	candidates []candidate
 }
@@ -58,29 +58,67 @@ func largest(ids []int, logits []float32) int {
 	return at
 }
 
-// penalize returns a copy of all logits in which those of the tokens that have
-// occurred are divided (where positive) or multiplied (where negative) by the
-// penalty (Keskar et al., "CTRL", arXiv:1909.05858).
-func (p *sampling) penalize(logits []float32, tokens []int, penalty float32) []float32 {
-	p.penalized = append(p.penalized[:0], logits...)
-	if len(p.seen) != len(logits) {
-		p.seen = make([]bool, len(logits))
+// change returns a copy of all logits with the bias and the penalties of o. Of
+// the tokens that the session holds, those that have been generated come last.
+// The repetition penalty is that of Keskar et al., "CTRL" (arXiv:1909.05858), the
+// others are those of OpenAI's interface.
+func (p *sampling) change(logits []float32, held, generated []int, o *GenerateOptions) []float32 {
+	p.changed = append(p.changed[:0], logits...)
+	if len(p.counts) != len(logits) {
+		p.counts = make([]int, len(logits))
+	}
+	for id, bias := range o.LogitBias {
+		p.changed[id] += float32(bias)
+	}
+	if penalty := float32(o.RepetitionPenalty); penalty != 0 && penalty != 1 {
+		p.eachOf(held, func(id, count int) {
+			if v := p.changed[id]; v > 0 {
+				p.changed[id] = v / penalty
+			} else {
+				p.changed[id] = v * penalty
+			}
+		})
+	}
+	if o.FrequencyPenalty != 0 || o.PresencePenalty != 0 {
+		p.eachOf(generated, func(id, count int) {
+			p.changed[id] -= float32(float32(count) * float32(o.FrequencyPenalty))
+			p.changed[id] -= float32(o.PresencePenalty)
+		})
+	}
+	return p.changed
+}
+
+// eachOf calls f for each different token, with how often it occurs.
+func (p *sampling) eachOf(tokens []int, f func(id, count int)) {
+	for _, id := range tokens {
+		p.counts[id]++
 	}
 	for _, id := range tokens {
-		if p.seen[id] {
+		if count := p.counts[id]; count > 0 {
+			p.counts[id] = 0
+			f(id, count)
+		}
+	}
+}
+
+// likeliest returns the k tokens with the largest logits, in order.
+func (p *sampling) likeliest(logits []float32, k int) []candidate {
+	kept := p.candidates[:0]
+	least := candidate{id: -1} // of those that are kept, once it is known
+	for id, logit := range logits {
+		c := candidate{id: id, logit: logit}
+		if least.id >= 0 && likelier(c, least) > 0 {
 			continue
 		}
-		p.seen[id] = true
-		if v := p.penalized[id]; v > 0 {
-			p.penalized[id] = v / penalty
-		} else {
-			p.penalized[id] = v * penalty
+		if kept = append(kept, c); len(kept) == 2*k {
+			slices.SortFunc(kept, likelier)
+			kept = kept[:k]
+			least = kept[k-1]
 		}
 	}
-	for _, id := range tokens {
-		p.seen[id] = false
-	}
-	return p.penalized
+	slices.SortFunc(kept, likelier)
+	p.candidates = kept
+	return kept[:min(k, len(kept))]
 }
 
 // sample draws a token from the distribution at the given temperature, filtered

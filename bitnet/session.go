@@ -250,7 +250,7 @@ func (s *Session) extend(ctx context.Context, ids []int, w want, progress func(e
 		s.evaluated-- // what followed was truncated: evaluate the last one again
 	}
 	from, total := s.evaluated, len(s.tokens)-s.evaluated
-	if progress != nil {
+	if progress != nil && total > 0 {
 		progress(0, total)
 	}
 	for s.evaluated < len(s.tokens) {

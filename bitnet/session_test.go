@@ -225,9 +225,13 @@ func TestDecodingAllocatesNothing(t *testing.T) {
 		if err := s.extend(ctx, id, o.want(m), nil); err != nil {
 			t.Fatal(err)
 		}
-		s.choose(s.last.at(s.evaluated), &o)
+		s.choose(s.last.at(s.evaluated), &o, s.tokens[3:])
 	}
 	if n := testing.AllocsPerRun(50, greedy); n != 0 {
 		t.Errorf("%v allocations for a greedy token", n)
+	}
+	o = GenerateOptions{RepetitionPenalty: 1.1, PresencePenalty: 1, FrequencyPenalty: 1, LogitBias: map[int]float64{5: 1}}
+	if n := testing.AllocsPerRun(50, greedy); n != 0 {
+		t.Errorf("%v allocations for a greedy token with penalties", n)
 	}
 }
