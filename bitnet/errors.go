@@ -122,7 +122,7 @@ type SaveError struct {
 	Err    error // io.ErrUnexpectedEOF where it is cut short; may be nil
 }
 
-func (e *SaveError) Error() string { return "bitnet: saved session: " + e.Reason }
+func (e *SaveError) Error() string { return "saved session: " + e.Reason }
 
 // Unwrap returns ErrSave and the cause.
 func (e *SaveError) Unwrap() []error {

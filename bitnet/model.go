@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -256,7 +257,7 @@ func (m *Model) sha256() (sum [sha256.Size]byte, err error) {
 	if m.closed.Load() {
 		return sum, ErrClosed
 	}
-	if sum, err = m.digest(); err != nil {
+	if sum, err = m.digest(); errors.Is(err, os.ErrClosed) {
 		err = ErrClosed // meanwhile
 	}
 	return sum, err

@@ -84,7 +84,7 @@ func (s *Session) Save(w io.Writer) error {
 		err = buffered.Flush()
 	}
 	if err != nil {
-		return fmt.Errorf("bitnet: saving a session: %w", err)
+		return fmt.Errorf("saving a session: %w", err)
 	}
 	return nil
 }
@@ -195,5 +195,5 @@ func (r *savedReader) describe(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return &SaveError{Reason: fmt.Sprintf("it ends after %d bytes, too early", r.size), Err: io.ErrUnexpectedEOF}
 	}
-	return fmt.Errorf("bitnet: reading a saved session: %w", err)
+	return fmt.Errorf("reading a saved session: %w", err)
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -261,6 +262,7 @@ func (t *conversation) answer(said string) error {
 	options.Seed += t.answers // other draws each turn, the same ones each time
 	session, dropped := t.chat.Session(), t.chat.Dropped()
 	wait := newWait(t.call)
+	options.Progress = wait.read
 	written, newline := false, true
 	var writing error
 	signalled, err := t.interruptible(func(ctx context.Context) error {
@@ -343,10 +345,18 @@ func describeTurn(err error) error {
 	return err
 }
 
-// A wait shows on a terminal how long nothing has come yet.
+// A wait shows on a terminal how long nothing has come yet, and how much has been
+// read.
 type wait struct {
-	stop, ended chan struct{}
-	progress    *progress
+	stop, ended      chan struct{}
+	progress         *progress
+	evaluated, total atomic.Int64
+}
+
+// read tells how many of how many tokens have been evaluated.
+func (w *wait) read(evaluated, total int) {
+	w.evaluated.Store(int64(evaluated))
+	w.total.Store(int64(total))
 }
 
 func newWait(c *call) *wait {
@@ -362,7 +372,11 @@ func newWait(c *call) *wait {
 		for seconds := 1; ; seconds++ {
 			select {
 			case <-tick.C:
-				w.progress.show("reading: %d s", seconds)
+				if total := w.total.Load(); total > 0 {
+					w.progress.show("reading: %d of %d tokens, %d s", w.evaluated.Load(), total, seconds)
+				} else {
+					w.progress.show("reading: %d s", seconds)
+				}
 			case <-stop:
 				return
 			}

@@ -23,15 +23,13 @@ var logitsCommand = command{
 	summary: "write the logits after each token of a sequence",
 	help: `bitnet logits [--model M] --tokens 1,2,3 --out FILE [flags]
 
-Evaluates the tokens one by one, with nothing added, and writes the logits after
-each: one row of little-endian float32 for each token, with a value for each
-token of the vocabulary. The file appears when it is complete.
+Evaluates the tokens, with nothing added, and writes the logits after each: one
+row of little-endian float32 for each token, with a value for each token of the
+vocabulary. The file appears when it is complete.
 
 ` + modelHelp + `  --tokens IDS      token ids, separated by commas or spaces
   --out FILE        the file to write
-  --kv-cache TYPE   float16, or float32 for logits a little closer to exact
-                    arithmetic (default: float16)
-`,
+` + cacheHelp,
 	run: writeLogits,
 }
 
@@ -55,13 +53,9 @@ func writeLogits(c *call) error {
 	if *out == "" {
 		return usagef("no file to write: name one by --out")
 	}
-	var options []bitnet.SessionOption
-	switch *cache {
-	case "float32":
-		options = append(options, bitnet.WithFloat32Cache())
-	case "float16":
-	default:
-		return usagef("--kv-cache %q: it must be float16 or float32", *cache)
+	options, err := cacheOptions(*cache)
+	if err != nil {
+		return err
 	}
 
 	m, _, err := model.open(c)
@@ -88,12 +82,11 @@ func writeLogits(c *call) error {
 	defer p.erase()
 	err = writeFile(*out, func(w io.Writer) error {
 		var row []byte
-		for i, id := range ids {
-			p.show("%d of %d tokens", i, len(ids))
-			logits, err := s.Append(ctx, []int{id})
+		for logits, err := range s.AppendEach(ctx, ids) {
 			if err != nil {
 				return err
 			}
+			p.show("%d of %d tokens", s.Len(), len(ids))
 			row = row[:0]
 			for _, v := range logits {
 				row = binary.LittleEndian.AppendUint32(row, math.Float32bits(v))
@@ -113,6 +106,21 @@ func writeLogits(c *call) error {
 	}
 	debugKernels(c, m)
 	return nil
+}
+
+const cacheHelp = `  --kv-cache TYPE   float16, or float32 for logits a little closer to exact
+                    arithmetic (default: float16)
+`
+
+// cacheOptions returns what --kv-cache asks of a session.
+func cacheOptions(name string) ([]bitnet.SessionOption, error) {
+	switch name {
+	case "float32":
+		return []bitnet.SessionOption{bitnet.WithFloat32Cache()}, nil
+	case "float16":
+		return nil, nil
+	}
+	return nil, usagef("--kv-cache %q: it must be float16 or float32", name)
 }
 
 func parseTokens(list string) ([]int, error) {

@@ -6,6 +6,7 @@
 //	bitnet tokenize --model model.gguf "Hello world"
 //	bitnet inspect model.gguf
 //	bitnet logits --model model.gguf --tokens 1,2,3 --out logits.f32
+//	bitnet perplexity --model model.gguf --file text
 //
 // Where no model is named, the package arithmetic has a small one, which is in
 // the program and only knows small sums.
@@ -48,7 +49,7 @@ var commands []*command
 
 func init() { // help and completion tell about all, themselves included
 	commands = []*command{
-		&runCommand, &chatCommand, &tokenizeCommand, &inspectCommand, &logitsCommand,
+		&runCommand, &chatCommand, &tokenizeCommand, &inspectCommand, &logitsCommand, &perplexityCommand,
 		&completionCommand, &versionCommand, &helpCommand,
 	}
 }

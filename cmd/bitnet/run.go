@@ -9,10 +9,8 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/gobitnet/gobitnet/bitnet"
-	"github.com/gobitnet/gobitnet/tokenizer"
 )
 
 var runCommand = command{
@@ -32,6 +30,11 @@ nothing else does; timings go to standard error.
 ` + generationHelp + `  --json            print one JSON object when done: text, tokens,
                     prompt_tokens, completion_tokens, reason, seed (null where
                     greedy), model, kernels, threads, timings
+
+  --save F          write the session to this file in the end: the tokens and
+                    what has been computed of them
+  --load F          go on with a session that was saved, with the same model;
+                    there need not be a prompt then
 
 Ctrl-C ends generation; the text so far stays.
 `,
@@ -77,6 +80,8 @@ func runPrompt(c *call) error {
 	prompt := flags.String("prompt", "", "")
 	promptFile := flags.String("prompt-file", "", "")
 	asJSON := flags.Bool("json", false, "")
+	save := flags.String("save", "", "")
+	load := flags.String("load", "", "")
 	if err := parseAlone(flags, c.args); err != nil {
 		return err
 	}
@@ -90,7 +95,7 @@ func runPrompt(c *call) error {
 	switch {
 	case given(flags, "prompt") && *promptFile != "":
 		return usagef("--prompt and --prompt-file exclude each other: leave one out")
-	case given(flags, "prompt"):
+	case given(flags, "prompt"), *load != "" && *promptFile == "":
 	case *promptFile == "" && isTerminal(c.stdin):
 		return usagef("no prompt: give one by --prompt, --prompt-file or on standard input")
 	default:
@@ -105,6 +110,9 @@ func runPrompt(c *call) error {
 	}
 	defer m.Close()
 	s, err := generation.newSession(m)
+	if *load != "" && err == nil {
+		s, err = generation.loadSession(m, *load)
+	}
 	if err != nil {
 		return err
 	}
@@ -117,7 +125,7 @@ func runPrompt(c *call) error {
 	if *asJSON {
 		emit = func(string) error { return nil }
 	}
-	result, err := generate(ctx, newProgress(c, 0), m.Tokenizer(), s, *prompt, options, emit)
+	result, err := generate(ctx, newProgress(c, 0), s, *prompt, options, emit)
 	if result == nil {
 		if i := interrupted(ctx); i != nil {
 			return &interruption{i.signal, "before the first token"}
@@ -134,6 +142,11 @@ func runPrompt(c *call) error {
 		}
 	} else if err := endLine(c, result.Text, out.terminal); err != nil {
 		return err
+	}
+	if *save != "" {
+		if err := writeFile(*save, s.Save); err != nil {
+			return err
+		}
 	}
 	if i := interrupted(ctx); i != nil && err != nil {
 		done := fmt.Sprintf("after %d tokens", result.CompletionTokens)
@@ -152,18 +165,9 @@ func runPrompt(c *call) error {
 // readPrompt returns what is in a file, or in standard input for "-", less one
 // line break at its end.
 func readPrompt(c *call, path string) (string, error) {
-	in, name := c.stdin, "standard input"
-	if path != "-" {
-		f, err := os.Open(path) // a pipe too: a shell makes one of <(command)
-		if err != nil {
-			return "", fmt.Errorf("the prompt: %w", describeOpen(path, err))
-		}
-		defer f.Close()
-		in, name = f, path
-	}
-	text, err := readInput(in, name)
+	text, name, err := readText(c, path)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("the prompt: %w", err)
 	}
 	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
 	if text == "" {
@@ -172,19 +176,55 @@ func readPrompt(c *call, path string) (string, error) {
 	return text, nil
 }
 
+// readText returns what is in a file, or in standard input for "-", and what to
+// call that.
+func readText(c *call, path string) (text, name string, err error) {
+	in, name := c.stdin, "standard input"
+	if path != "-" {
+		f, err := os.Open(path) // a pipe too: a shell makes one of <(command)
+		if err != nil {
+			return "", "", describeOpen(path, err)
+		}
+		defer f.Close()
+		in, name = f, path
+	}
+	text, err = readInput(in, name)
+	return text, name, err
+}
+
+// loadSession returns a session that --save has written.
+func (g *generationFlags) loadSession(m *bitnet.Model, path string) (*bitnet.Session, error) {
+	options, err := contextOptions(m, g.context)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, describeOpen(path, err)
+	}
+	defer f.Close()
+	s, err := m.RestoreSession(f, options...)
+	var full *bitnet.ContextError
+	if errors.As(err, &full) {
+		return nil, fmt.Errorf("%s holds %d tokens, and the context is to be %d: choose a larger --context", path, full.Added, full.Context)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
 // generate continues the session and hands each piece of text to emit. There is
 // no result where the prompt could not be evaluated or emit failed.
-func generate(ctx context.Context, p *progress, t *tokenizer.Tokenizer, s *bitnet.Session, prompt string, o bitnet.GenerateOptions, emit func(string) error) (*bitnet.Result, error) {
-	start := time.Now()
-	evaluated, err := evaluateWithProgress(ctx, p, t, s, prompt)
-	if err != nil {
-		return nil, describePrompt(err)
+func generate(ctx context.Context, p *progress, s *bitnet.Session, prompt string, o bitnet.GenerateOptions, emit func(string) error) (*bitnet.Result, error) {
+	o.Progress = func(evaluated, total int) {
+		if total > bitnet.BlockTokens {
+			p.show("prompt: %d of %d tokens", evaluated, total)
+		}
 	}
-	if evaluated > 0 {
-		prompt = ""
-	}
-	before := time.Since(start)
+	var err error
 	for token, failure := range s.Stream(ctx, prompt, o) {
+		p.erase()
 		if failure != nil {
 			err = failure
 		}
@@ -192,41 +232,11 @@ func generate(ctx context.Context, p *progress, t *tokenizer.Tokenizer, s *bitne
 			return nil, failure
 		}
 	}
+	p.erase()
 	if s.Result() == nil {
 		return nil, describePrompt(err)
 	}
-	result := *s.Result()
-	result.PromptTokens += evaluated
-	result.PromptTime += before
-	return &result, err
-}
-
-// evaluateWithProgress evaluates a prompt of several blocks piece by piece
-// where p can show how far it has come, and returns how many tokens that were.
-// Otherwise it does nothing. The bits are the same either way.
-func evaluateWithProgress(ctx context.Context, p *progress, t *tokenizer.Tokenizer, s *bitnet.Session, prompt string) (int, error) {
-	const block = bitnet.BlockTokens
-	if !p.enabled() || len(prompt) <= block {
-		return 0, nil
-	}
-	ids, err := t.Encode(prompt)
-	if err != nil {
-		return 0, fmt.Errorf("prompt: %w", err)
-	}
-	if begin, ok := t.BeginOfText(); ok && t.AddsBeginOfText() && len(ids) > 0 && ids[0] != begin {
-		ids = append([]int{begin}, ids...)
-	}
-	if len(ids) <= block || len(ids) > s.Context() {
-		return 0, nil
-	}
-	defer p.erase()
-	for s.Len() < len(ids) {
-		p.show("prompt: %d of %d tokens", s.Len(), len(ids))
-		if _, err := s.Append(ctx, ids[s.Len():min(s.Len()+block, len(ids))]); err != nil {
-			return 0, err
-		}
-	}
-	return len(ids), nil
+	return s.Result(), err
 }
 
 // endLine ends the line of the text, so that what is told on standard error does
@@ -243,10 +253,14 @@ func endLine(c *call, text string, terminal bool) error {
 
 func describePrompt(err error) error {
 	var full *bitnet.ContextError
-	if errors.As(err, &full) {
+	switch {
+	case !errors.As(err, &full):
+		return err
+	case full.Length > 0:
+		return fmt.Errorf("the prompt has %d tokens and the context room for %d of %d: shorten it", full.Added, full.Context-full.Length, full.Context)
+	default:
 		return fmt.Errorf("the prompt has %d tokens and the model's context %d: shorten it", full.Added, full.Context)
 	}
-	return err
 }
 
 func measure(r *bitnet.Result) timings {

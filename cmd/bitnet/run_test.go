@@ -151,8 +151,7 @@ func TestRunJSON(t *testing.T) {
 	}
 }
 
-// A prompt that is evaluated piece by piece to show progress gives what it gives
-// otherwise.
+// A long prompt shows how far it is, and gives what it gives otherwise.
 func TestPromptProgress(t *testing.T) {
 	m, err := bitnet.Open(tiny)
 	if err != nil {
@@ -170,7 +169,7 @@ func TestPromptProgress(t *testing.T) {
 			t.Fatal(err)
 		}
 		var shown, text bytes.Buffer
-		got, err := generate(context.Background(), &progress{w: &shown}, m.Tokenizer(), s, prompt, bitnet.GenerateOptions{MaxTokens: 5}, textWriter{w: &text}.write)
+		got, err := generate(context.Background(), &progress{w: &shown}, s, prompt, bitnet.GenerateOptions{MaxTokens: 5}, textWriter{w: &text}.write)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -212,6 +211,8 @@ func TestGenerationFlags(t *testing.T) {
 		{[]string{"--stop", "no such text", "--stop", stop}, bitnet.GenerateOptions{Stop: []string{stop}}},
 		{[]string{"--repeat-penalty", "1.5"}, bitnet.GenerateOptions{RepetitionPenalty: 1.5}},
 		{[]string{"--repeat-penalty", "1"}, bitnet.GenerateOptions{}},
+		{[]string{"--presence-penalty", "2.5", "--frequency-penalty", "-0.25"}, bitnet.GenerateOptions{PresencePenalty: 2.5, FrequencyPenalty: -0.25}},
+		{[]string{"--frequency-penalty", "9"}, bitnet.GenerateOptions{FrequencyPenalty: 9}},
 	} {
 		test.want.MaxTokens = 40
 		want := expected(t, "Hello there", test.want).Text
@@ -233,6 +234,58 @@ func TestGenerationFlags(t *testing.T) {
 		if strings.Contains(stderr, "warning") {
 			t.Errorf("%q: said %q", args, stderr)
 		}
+	}
+}
+
+// A session that is saved goes on as if it had not been.
+func TestSavedSession(t *testing.T) {
+	free := expected(t, "Hello there", bitnet.GenerateOptions{MaxTokens: 12}).Text
+	file := filepath.Join(t.TempDir(), "session")
+	first, _ := succeed(t, "run", "--model", tiny, "--prompt", "Hello there", "--max-tokens", "5", "--save", file)
+	second, stderr := succeed(t, "run", "--model", tiny, "--load", file, "--max-tokens", "4", "--save", file)
+	if !strings.Contains(stderr, "prompt 1 tokens") { // the one that was chosen last
+		t.Errorf("said %q", stderr)
+	}
+	third, _ := succeed(t, "run", "--model", tiny, "--load", file, "--max-tokens", "3", "--threads", "1", "--context", "100")
+	if got := first + second + third; got != free {
+		t.Errorf("in three runs %q, in one %q", got, free)
+	}
+	// A prompt goes behind what is there.
+	got, _ := succeed(t, "run", "--model", tiny, "--load", file, "--prompt", "and so", "--max-tokens", "4")
+	status, want, _ := bitnetWith(t, nil, "and so", "run", "--model", tiny, "--load", file, "--prompt-file", "-", "--max-tokens", "4")
+	if status != 0 || got != want || got == third {
+		t.Errorf("with a prompt %q, from standard input %q, without one %q", got, want, third)
+	}
+	other := filepath.Join("..", "..", "testdata", "reference", "micro-untied", "model.gguf")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := filepath.Join(t.TempDir(), "damaged")
+	data[len(data)/2]++
+	if err := os.WriteFile(damaged, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"--model", other, "--load", file}, file + ": saved session: it belongs to the model with SHA-256"},
+		{[]string{"--model", tiny, "--load", damaged}, damaged + ": saved session: it is damaged"},
+		{[]string{"--model", tiny, "--load", tiny}, tiny + ": saved session: it begins with \"GGUF"},
+		{[]string{"--model", tiny, "--load", file + "x"}, "there is no such file"},
+		{[]string{"--model", tiny, "--load", t.TempDir()}, "is a directory"},
+		{[]string{"--model", tiny, "--load", file, "--context", "5"}, "choose a larger --context"},
+		{[]string{"--model", tiny, "--load", file, "--prompt", strings.Repeat("a,", 300)}, "shorten it"},
+		{[]string{"--model", tiny, "--prompt", "a", "--max-tokens", "1", "--save", filepath.Join(file, "x")}, "cannot write"},
+	} {
+		status, _, stderr := bitnetWith(t, nil, "", append([]string{"run"}, test.args...)...)
+		if status != 1 || !strings.Contains(stderr, test.says) {
+			t.Errorf("%.200q: status %d, said %q; want %q", test.args, status, stderr, test.says)
+		}
+	}
+	if files, err := os.ReadDir(filepath.Dir(file)); err != nil || len(files) != 1 {
+		t.Errorf("%d files are left (%v)", len(files), err)
 	}
 }
 
