@@ -29,8 +29,11 @@
 // a small trained model to begin with, which needs no file.
 //
 // [Session.Stream] gives the same text token by token.
-// [Session.Append] is what lies beneath: token ids in, logits out.
-// [Session.Fork] and [Session.Truncate] let several texts share a beginning.
+// [Session.Append] is what lies beneath: token ids in, logits out;
+// [Session.AppendEach] gives the logits after each of them, [Session.Score] how
+// likely the model holds a text that is there.
+// [Session.Fork] and [Session.Truncate] let several texts share a beginning, and
+// [Session.Save] and [Model.RestoreSession] have it outlive the process.
 //
 // # Conversations
 //
@@ -80,7 +83,7 @@
 // # Errors
 //
 // Errors are values to be asked by errors.Is and errors.As: [ErrModel],
-// [ErrToken], [ErrContext], [ErrOption], [ErrNotFinite], [ErrEmpty] and
+// [ErrToken], [ErrContext], [ErrOption], [ErrSave], [ErrNotFinite], [ErrEmpty] and
 // [ErrClosed] here, gguf.ErrFormat for files that are no GGUF, gguf.ErrChanged for
 // one that was changed while it was open, tokenizer.ErrVocabulary for an unusable
 // vocabulary. Their texts begin with no package's name. Whatever a file, a text or

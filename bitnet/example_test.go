@@ -1,6 +1,7 @@
 package bitnet_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/gobitnet/gobitnet/bitnet"
+	"github.com/gobitnet/gobitnet/tokenizer"
 )
 
 // modelPath is a very small model with random weights: its text makes no sense,
@@ -114,6 +116,71 @@ func ExampleSession_Fork() {
 	// Output:
 	//  Who? [2248 3813] after 3 new tokens
 	//  When? [2810 3595] after 2 new tokens
+}
+
+// Which of two texts does the model find likelier? Both go on from the same
+// beginning.
+func ExampleSession_Score() {
+	m, s := open()
+	defer m.Close()
+	defer s.Close()
+	ctx := context.Background()
+	begin, err := m.Tokenizer().Encode("The", tokenizer.AddBeginOfText())
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := s.Append(ctx, begin); err != nil {
+		log.Fatal(err)
+	}
+	for _, text := range []string{" end", " begin"} {
+		ids, err := m.Tokenizer().Encode(text)
+		if err != nil {
+			log.Fatal(err)
+		}
+		scores, err := s.Score(ctx, ids)
+		if err != nil {
+			log.Fatal(err)
+		}
+		sum := 0.0
+		for _, score := range scores {
+			sum += score
+		}
+		fmt.Printf("%q: log-probability %.3f\n", text, sum)
+		s.Truncate(len(begin))
+	}
+	// Output:
+	// " end": log-probability -9.728
+	// " begin": log-probability -14.516
+}
+
+// What has been computed of a long text is kept, here in memory, and goes on
+// later.
+func ExampleModel_RestoreSession() {
+	m, s := open()
+	defer m.Close()
+	ctx := context.Background()
+	if _, err := s.Generate(ctx, "Once upon a time", bitnet.GenerateOptions{MaxTokens: 2}); err != nil {
+		log.Fatal(err)
+	}
+	var saved bytes.Buffer
+	if err := s.Save(&saved); err != nil {
+		log.Fatal(err)
+	}
+	s.Close()
+	restored, err := m.RestoreSession(&saved)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer restored.Close()
+	fmt.Println(restored.Len(), "tokens")
+	r, err := restored.Generate(ctx, "", bitnet.GenerateOptions{MaxTokens: 3})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(r.Tokens, "after", r.PromptTokens, "new token")
+	// Output:
+	// 9 tokens
+	// [3546 2254 1116] after 1 new token
 }
 
 // A server is given whole conversations. The session keeps what it holds of one.

@@ -19,9 +19,10 @@ const scoredRows = fewRows
 // In an empty session there is nothing before the first id, and its score is NaN.
 // Append the begin-of-text token first, and every token of a text has a score.
 //
-// Tokens are evaluated in blocks, which takes half as long again as a prompt of
-// that length, or less, and memory for a few rows of logits only. Errors, and what
-// the session holds after one, are those of Append.
+// Tokens are evaluated in blocks and logits computed for some of them at a time:
+// that takes about twice as long as a prompt of that length, and memory for a few
+// rows of logits only. Errors, and what the session holds after one, are those of
+// Append.
 func (s *Session) Score(ctx context.Context, ids []int) ([]float64, error) {
 	if err := s.admit(ctx, ids); err != nil {
 		return nil, err
