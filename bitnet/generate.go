@@ -181,10 +181,10 @@ type Alternative struct {
 }
 
 // LogProb returns the logarithm of the probability that the model gave the
-// token: at temperature 1, without filters, penalties or bias. It is to be called in
-// the body of the loop over Stream, before the next token. Where not all logits
-// have been computed it computes them, which takes about half the time of a
-// token. It is NaN where it can no longer be told.
+// token: at temperature 1, without filters, penalties or bias. It is to be called
+// in the body of the loop over Stream, before the next token. Where not all logits
+// have been computed it computes them, which takes about half the time of a token.
+// It is NaN where it can no longer be told.
 func (t Token) LogProb() float64 {
 	s := t.session
 	if s == nil || t.ID < 0 || s.last.serial != t.serial || s.evaluated != t.after || s.last.at(t.after) == nil {

@@ -65,9 +65,9 @@ func (s *Session) AppendEach(ctx context.Context, ids []int) iter.Seq2[[]float32
 	}
 }
 
-// each evaluates ids and visits the logits after each
-// of the first n, until visit returns false. The session then holds no more than
-// was visited, nor after an error.
+// each evaluates ids and visits the logits after each of the first n, until visit
+// returns false. The session then holds no more than was visited, nor after an
+// error.
 func (s *Session) each(ctx context.Context, ids []int, n int, visit func(logits []float32) bool) error {
 	defer s.model.passes.leave(&s.request)
 	var logits [scoredRows][]float32
