@@ -489,7 +489,7 @@ func (s *Session) draw(ids []int, logits []float32, o *GenerateOptions) int {
 	return s.sampling.sample(s.model.floatKernels(), ids, logits, o)
 }
 
-func (m *Model) floatKernels() *kernel.Set { return kernel.Named(m.Kernels()) }
+func (m *Model) floatKernels() *kernel.Set { return m.engine.FloatKernels() }
 
 // assembler turns the bytes of tokens into text: whole characters only, and
 // nothing that may yet turn out to be a stop string.

@@ -189,7 +189,9 @@ func newModel(f *gguf.File, opts []Option, mapped bool) (*Model, error) {
 	}
 	m.endTokens = m.tokenizer.EndTokens()
 	m.rope = engine.NewRoPE(m.config.HeadSize, m.config.RoPEBase)
-	m.engine = engine.New(o.threads, kernels)
+	if m.engine, err = engine.New(o.threads, kernels); err != nil {
+		return nil, &OptionError{Option: "kernels", Err: err}
+	}
 	m.head = engine.NewHead(m.weights.head, m.config.EmbeddingLength, m.giveBackHead)
 	m.passes = newPasses(m)
 	f.Release(f.Header()) // everything in it has been copied

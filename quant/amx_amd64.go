@@ -2,8 +2,6 @@
 
 package quant
 
-import "github.com/klauspost/cpuid/v2"
-
 // amx multiplies tiles with the matrix instructions of AMX-INT8. It is avx512
 // in everything else.
 var amx = Kernels{
@@ -38,13 +36,6 @@ const (
 	groupTokensAMX = 16
 	stepAMX        = 64
 )
-
-// hasAMX reports whether tiles can be used. The system grants them to a process
-// that asks, and only where it has enabled their state, so that XCR0 need not
-// be read.
-func hasAMX() bool {
-	return cpuid.CPU.Supports(cpuid.AMXTILE, cpuid.AMXINT8) && requestTiles()
-}
 
 func packPanelAMX(panel, q []int8, cols int) {
 	tokens := len(q) / cols

@@ -2,22 +2,14 @@
 
 package quant
 
-import "github.com/klauspost/cpuid/v2"
+import "github.com/gobitnet/gobitnet/internal/instructions"
 
 // processorKernels returns what this processor can run, fastest first.
 func processorKernels() (kernels []*Kernels) {
-	hasAVX2 := cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C)
-	if hasAVX2 && cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI) {
-		if hasAMX() {
-			kernels = append(kernels, &amx)
+	for _, k := range []*Kernels{&amx, &avx512, &avxvnni, &avx2} {
+		if instructions.Available(k.name) && (k != &amx || requestTiles()) {
+			kernels = append(kernels, k)
 		}
-		kernels = append(kernels, &avx512)
-	}
-	if hasAVX2 && cpuid.CPU.Supports(cpuid.AVXVNNI) {
-		kernels = append(kernels, &avxvnni)
-	}
-	if hasAVX2 {
-		kernels = append(kernels, &avx2)
 	}
 	return kernels
 }

@@ -2,19 +2,14 @@
 
 package quant
 
-import (
-	"runtime"
+import "github.com/gobitnet/gobitnet/internal/instructions"
 
-	"github.com/klauspost/cpuid/v2"
-	"golang.org/x/sys/cpu"
-)
-
-// processorKernels returns what this processor can run, fastest first. All
-// have NEON. Apple's all have dot products; golang.org/x/sys/cpu knows about
-// Windows, where cpuid does not.
+// processorKernels returns what this processor can run, fastest first.
 func processorKernels() (kernels []*Kernels) {
-	if runtime.GOOS == "darwin" || cpuid.CPU.Supports(cpuid.ASIMDDP) || cpu.ARM64.HasASIMDDP {
-		kernels = append(kernels, &dotprod)
+	for _, k := range []*Kernels{&dotprod, &neon} {
+		if instructions.Available(k.name) {
+			kernels = append(kernels, k)
+		}
 	}
-	return append(kernels, &neon)
+	return kernels
 }

@@ -112,12 +112,12 @@ type workspace struct {
 }
 
 // New makes an engine that runs on a number of threads.
-func New(threadCount int, kernels *quant.Kernels) *Engine {
-	e := &Engine{
-		Pool:    threads.New(threadCount),
-		integer: kernels,
-		float:   kernel.Named(kernels.Name()),
+func New(threadCount int, kernels *quant.Kernels) (*Engine, error) {
+	float, err := kernel.Named(kernels.Name())
+	if err != nil {
+		return nil, err
 	}
+	e := &Engine{Pool: threads.New(threadCount), integer: kernels, float: float}
 	e.workers = make([]workspace, e.Pool.Threads())
 	e.normalize.do = e.normalizePart
 	e.linear.do = e.linearPart
@@ -129,11 +129,14 @@ func New(threadCount int, kernels *quant.Kernels) *Engine {
 	e.screen.build = e.buildScreenPart
 	e.screen.scan = e.scanScreenPart
 	e.screen.exact = e.exactRowsPart
-	return e
+	return e, nil
 }
 
 // Kernels returns the integer kernels that the engine runs.
 func (e *Engine) Kernels() *quant.Kernels { return e.integer }
+
+// FloatKernels returns the float32 kernels that the engine runs.
+func (e *Engine) FloatKernels() *kernel.Set { return e.float }
 
 // fail keeps the first error of a part.
 func (e *Engine) fail(err error) {

@@ -51,7 +51,10 @@ func TestBounds(t *testing.T) {
 	head := hostileHead(r, rows, cols)
 	for _, k := range quant.Available() {
 		t.Run(k.Name(), func(t *testing.T) {
-			e := New(2, k)
+			e, err := New(2, k)
+			if err != nil {
+				t.Fatal(err)
+			}
 			defer e.Pool.Close()
 			if err := e.Pool.Acquire(context.Background()); err != nil {
 				t.Fatal(err)

@@ -1,5 +1,12 @@
 package kernel
 
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gobitnet/gobitnet/internal/instructions"
+)
+
 // Lanes is the number of partial results of a reduction. Vector lengths are
 // multiples of it where nothing else is said.
 const Lanes = 16
@@ -74,15 +81,16 @@ type Set struct {
 func Available() []*Set { return append([]*Set(nil), available...) }
 
 // Named returns the implementation that goes with the integer kernels of that
-// name in package quant, which decides what the processor can run.
-func Named(quantKernels string) *Set {
-	name := companion(quantKernels)
+// name in package quant. That there is none is a mistake in this project.
+func Named(quantKernels string) (*Set, error) {
+	set, _ := instructions.Named(quantKernels)
 	for _, s := range available {
-		if s.Name == name {
-			return s
+		if s.Name == set.Float {
+			return s, nil
 		}
 	}
-	return &generic
+	return nil, fmt.Errorf("no float32 kernels go with the %q kernels", quantKernels)
 }
 
-var available = append(processorSets(), &generic)
+// available is what this processor can run.
+var available = append(slices.DeleteFunc(processorSets(), func(s *Set) bool { return !instructions.Available(s.Name) }), &generic)

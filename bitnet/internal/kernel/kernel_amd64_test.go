@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/klauspost/cpuid/v2"
+
+	"github.com/gobitnet/gobitnet/internal/instructions"
 )
 
 // TestSoftmaxFirstZero: where the largest is 0, it has the sign of the first zero,
@@ -40,27 +42,24 @@ func TestSoftmaxFirstZero(t *testing.T) {
 	})
 }
 
-// TestCompanion: the float kernels never need more of the processor than the
-// integer kernels that they go with, and nothing less than it has is chosen.
-func TestCompanion(t *testing.T) {
-	for quantKernels, want := range map[string]string{
-		"generic": "generic", "neon": "generic", "": "generic",
-		"avx2": "avx2", "avxvnni": "avx2", "avx512": "avx512", "amx": "avx512",
-	} {
-		if got := companion(quantKernels); got != want {
-			t.Errorf("%q goes with %q, want %q", quantKernels, got, want)
-		}
-		if !slices.ContainsFunc(available, func(s *Set) bool { return s.Name == want }) {
-			want = "generic"
-		}
-		if got := Named(quantKernels).Name; got != want {
-			t.Errorf("%q gives %q, want %q", quantKernels, got, want)
+// TestNamed asks for the float32 kernels of every integer kernels' name.
+func TestNamed(t *testing.T) {
+	for _, set := range instructions.Sets() {
+		got, err := Named(set.Name)
+		switch {
+		case instructions.Available(set.Float) != (err == nil):
+			t.Errorf("%s: %v", set.Name, err)
+		case err == nil && got.Name != set.Float:
+			t.Errorf("%s goes with %s, want %s", set.Name, got.Name, set.Float)
 		}
 	}
-	if cpuid.CPU.X64Level() >= 4 && cpuid.CPU.Has(cpuid.AVX512VNNI) && Named("avx512").Name != "avx512" {
+	if _, err := Named("mmx"); err == nil {
+		t.Error("kernels that do not exist have a companion")
+	}
+	if cpuid.CPU.X64Level() >= 4 && cpuid.CPU.Has(cpuid.AVX512VNNI) != slices.Contains(available, &avx512) {
 		t.Error("AVX-512 is not used")
 	}
-	if cpuid.CPU.X64Level() >= 3 && Named("avx2").Name != "avx2" {
+	if cpuid.CPU.X64Level() >= 3 && !slices.Contains(available, &avx2) {
 		t.Error("AVX2 is not used")
 	}
 }

@@ -3,5 +3,3 @@
 package kernel
 
 func processorSets() []*Set { return nil }
-
-func companion(string) string { return "generic" }

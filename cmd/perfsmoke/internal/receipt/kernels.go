@@ -4,29 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
-)
 
-// A kernelSet is one choice of bitnet.WithKernels.
-type kernelSet struct {
-	float        string // the set that carries out the float arithmetic beside it
-	architecture string // empty for any
-	os           string // empty for any
-	features     []string
-}
-
-var (
-	avx2Features   = []string{"AVX2", "F16C", "FMA3"}
-	avx512Features = []string{"AVX2", "AVX512BW", "AVX512DQ", "AVX512F", "AVX512VL", "AVX512VNNI", "F16C", "FMA3"}
-
-	kernelSets = map[string]kernelSet{
-		"generic": {float: "generic"},
-		"avx2":    {float: "avx2", architecture: "amd64", features: avx2Features},
-		"avxvnni": {float: "avx2", architecture: "amd64", features: append([]string{"AVXVNNI"}, avx2Features...)},
-		"avx512":  {float: "avx512", architecture: "amd64", features: avx512Features},
-		"amx":     {float: "avx512", architecture: "amd64", os: "linux", features: append([]string{"AMXINT8", "AMXTILE"}, avx512Features...)},
-		"neon":    {float: "neon", architecture: "arm64", features: []string{"ASIMD"}},
-		"dotprod": {float: "dotprod", architecture: "arm64", features: []string{"ASIMD", "ASIMDDP"}},
-	}
+	"github.com/gobitnet/gobitnet/internal/instructions"
 )
 
 // The kinds of kernels, whose names begin like this and end with a set's.
@@ -42,12 +21,12 @@ const (
 // knownKernels has every name that a kernel can have.
 var knownKernels = func() map[string]bool {
 	known := map[string]bool{}
-	for name, set := range kernelSets {
+	for _, set := range instructions.Sets() {
 		for _, kind := range []string{matVec, matMul} {
-			known[kind+name] = true
+			known[kind+set.Name] = true
 		}
 		for _, kind := range []string{normalize, attention, headFloat, headScreen} {
-			known[kind+set.float] = true
+			known[kind+set.Float] = true
 		}
 	}
 	return known
@@ -66,9 +45,9 @@ const matrices = 7
 // sorted.
 func Features(architecture string) []string {
 	needed := map[string]bool{}
-	for _, set := range kernelSets {
-		if set.architecture == architecture {
-			for _, f := range set.features {
+	for _, set := range instructions.Sets() {
+		if set.Architecture == architecture {
+			for _, f := range set.Features {
 				needed[f] = true
 			}
 		}
@@ -83,4 +62,7 @@ func quantized(kernel string) bool {
 
 // Needs returns the features that the kernel set of that name needs, none for
 // one that does not exist.
-func Needs(set string) []string { return slices.Clone(kernelSets[set].features) }
+func Needs(name string) []string {
+	set, _ := instructions.Named(name)
+	return slices.Clone(set.Features)
+}

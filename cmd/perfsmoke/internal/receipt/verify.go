@@ -14,6 +14,7 @@ import (
 
 	"github.com/gobitnet/gobitnet/bitnet"
 	"github.com/gobitnet/gobitnet/bitnet/synthetic"
+	"github.com/gobitnet/gobitnet/internal/instructions"
 )
 
 const (
@@ -241,19 +242,19 @@ func (c *checker) processor() {
 		}
 	}
 
-	set, ok := kernelSets[c.r.KernelSet]
+	set, ok := instructions.Named(c.r.KernelSet)
 	if !ok {
 		c.fail("kernel_set", "%.40q does not exist", c.r.KernelSet)
 		return
 	}
-	if set.architecture != "" && set.architecture != c.r.Environment.Architecture {
-		c.fail("kernel_set", "%s is for %s, but environment.architecture is %.40q", c.r.KernelSet, set.architecture, c.r.Environment.Architecture)
+	if set.Architecture != "" && set.Architecture != c.r.Environment.Architecture {
+		c.fail("kernel_set", "%s is for %s, but environment.architecture is %.40q", c.r.KernelSet, set.Architecture, c.r.Environment.Architecture)
 	}
-	if set.os != "" && set.os != c.r.Environment.OS {
-		c.fail("kernel_set", "%s runs on %s only, but environment.os is %.40q", c.r.KernelSet, set.os, c.r.Environment.OS)
+	if set.OS != "" && set.OS != c.r.Environment.OS {
+		c.fail("kernel_set", "%s runs on %s only, but environment.os is %.40q", c.r.KernelSet, set.OS, c.r.Environment.OS)
 	}
 	var missing []string
-	for _, f := range set.features {
+	for _, f := range set.Features {
 		if !slices.Contains(p.Features, f) {
 			missing = append(missing, f)
 		}
@@ -462,7 +463,7 @@ func (c *checker) kernels() {
 // the engine how many of them it computes together.
 func (c *checker) work() {
 	r := c.r
-	set := kernelSets[r.KernelSet]
+	set, _ := instructions.Named(r.KernelSet)
 	sequences := int64(len(r.Repeats)) * int64(r.Sessions)
 	prompt, steps := int64(len(r.PromptIDs)), int64(r.TokensGenerated-1) // after the prompt
 	each := int64(r.Sessions) * (prompt + steps)
@@ -495,17 +496,17 @@ func (c *checker) work() {
 		}
 		return "kernel_counts." + strings.Join(kinds, " + kernel_counts."), total
 	}
-	if field, got := count(attention + set.float); got != blocks*n {
+	if field, got := count(attention + set.Float); got != blocks*n {
 		c.fail(field, "%d is not one for each of model.config.blocks and repeats[].rows_evaluated, %d", got, blocks*n)
 	}
-	if field, got := count(normalize + set.float); got != normalizations[r.Model.Config.Architecture]*blocks*n {
+	if field, got := count(normalize + set.Float); got != normalizations[r.Model.Config.Architecture]*blocks*n {
 		c.fail(field, "%d does not fit model.config.architecture, model.config.blocks and repeats[].rows_evaluated, which give %d", got, normalizations[r.Model.Config.Architecture]*blocks*n)
 	}
 	if field, got := count(matVec+r.KernelSet, matMul+r.KernelSet); got != matrices*blocks*n {
 		c.fail(field, "%d is not %d for each of model.config.blocks and repeats[].rows_evaluated, %d", got, matrices, matrices*blocks*n)
 	}
 	chosen := uint64(sequences*(steps+1) + wrong)
-	if field, got := count(headFloat+set.float, headScreen+set.float); got != chosen {
+	if field, got := count(headFloat+set.Float, headScreen+set.Float); got != chosen {
 		c.fail(field, "%d is not one for each token that was generated and each draft that was wrong, %d", got, chosen)
 	}
 }
