@@ -44,7 +44,8 @@ func TestTricks(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		trick    func(s *server)
-		unknown  bool   // pull without #sha256=
+		unknown  bool // pull without #sha256=
+		silence  time.Duration
 		says     string // "" where the file comes
 		requests int64  // 0 where they may be any number
 	}{
@@ -121,15 +122,15 @@ func TestTricks(t *testing.T) {
 		{name: "500 twice", trick: status(500, 2), requests: 7},
 		{name: "503 with Retry-After", trick: status(503, 1, "Retry-After", "0"), requests: 6},
 		{name: "503 always", trick: status(503, always), says: "answered 503 Service Unavailable (tried 6 times)", requests: 6},
-		{name: "silence before the answer", trick: func(s *server) {
+		{name: "silence before the answer", silence: 300 * time.Millisecond, trick: func(s *server) {
 			s.play(func(w http.ResponseWriter, r *http.Request, n int) bool {
 				if n == 1 {
 					<-r.Context().Done()
 				}
 				return n == 1
 			})
-		}, requests: 6},
-		{name: "silence in the middle", trick: func(s *server) {
+		}},
+		{name: "silence in the middle", silence: 300 * time.Millisecond, trick: func(s *server) {
 			s.play(func(w http.ResponseWriter, r *http.Request, n int) bool {
 				if n != 1 {
 					return false
@@ -141,24 +142,24 @@ func TestTricks(t *testing.T) {
 				<-r.Context().Done()
 				return true
 			})
-		}, requests: 6},
-		{name: "silence always", trick: func(s *server) {
+		}},
+		{name: "silence always", silence: 300 * time.Millisecond, trick: func(s *server) {
 			s.play(func(w http.ResponseWriter, r *http.Request, n int) bool {
 				<-r.Context().Done()
 				return true
 			})
-		}, says: "has been silent for 200ms (tried 6 times)", requests: 6},
-		{name: "slow drip", trick: func(s *server) {
+		}, says: "has been silent for 300ms (tried 6 times)", requests: 6},
+		{name: "slow drip", silence: 2 * time.Second, trick: func(s *server) {
 			s.play(func(w http.ResponseWriter, r *http.Request, n int) bool {
 				if n != 1 {
 					return false
 				}
 				w.Header().Set("Content-Range", fmt.Sprintf("bytes 0-%d/%d", 64<<10-1, len(file)))
 				w.WriteHeader(206)
-				for at := 0; at < 64<<10; at += 4 << 10 { // 800 ms in all, four times what silence may last
+				for at := 0; at < 64<<10; at += 4 << 10 { // longer in all than silence may last
 					w.Write(file[at : at+4<<10])
 					http.NewResponseController(w).Flush()
-					time.Sleep(50 * time.Millisecond)
+					time.Sleep(150 * time.Millisecond)
 				}
 				return true
 			})
@@ -214,6 +215,9 @@ func TestTricks(t *testing.T) {
 			s := newServer(t, file)
 			test.trick(s)
 			store := newStore(t)
+			if test.silence > 0 {
+				store.pace.silence = test.silence
+			}
 			text := s.address()
 			if !test.unknown {
 				text += "#sha256=" + sumOf(file)
