@@ -16,15 +16,15 @@ import (
 )
 
 const (
-	pieceSize          = 32 << 20 // what one request asks for
-	bufferSize         = 256 << 10
-	defaultConnections = 4
-	maxConnections     = 16
-	maxRestarts        = 3
+	bufferSize  = 256 << 10
+	maxRestarts = 3
 )
 
-// pace is how long things take.
+// pace is how much is asked for at a time, and how long things may take.
 type pace struct {
+	connections int   // at most, where a server allows several
+	piece       int64 // bytes that one request asks for
+
 	silence   time.Duration // of a server before it is given up
 	pause     time.Duration // before the second try; it doubles
 	longest   time.Duration // that pauses grow to
@@ -32,7 +32,6 @@ type pace struct {
 	tries     int           // without a byte, before giving up
 	recording time.Duration // between records of what is there
 	reporting time.Duration // between reports of progress
-	piece     int64
 }
 
 func (s *Store) usualPace() *pace {
@@ -40,8 +39,9 @@ func (s *Store) usualPace() *pace {
 		return s.pace
 	}
 	return &pace{
+		connections: 4, piece: 32 << 20,
 		silence: 30 * time.Second, pause: time.Second, longest: 30 * time.Second, patience: 5 * time.Minute,
-		tries: 6, recording: time.Second, reporting: 100 * time.Millisecond, piece: pieceSize,
+		tries: 6, recording: time.Second, reporting: 100 * time.Millisecond,
 	}
 }
 
@@ -51,14 +51,13 @@ var errChanged = errors.New("hub: the file on the server has changed")
 // A download brings the bytes of one file into its part.
 type download struct {
 	*pace
-	store       *Store
-	reference   Reference
-	source      *source
-	part        part
-	connections int
-	progress    func(Progress)
-	known       func(sum string) error // told of the SHA-256 before bytes come
-	file        *os.File
+	store     *Store
+	reference Reference
+	source    *source
+	part      part
+	progress  func(Progress)
+	known     func(sum string) error // told of the SHA-256 before bytes come
+	file      *os.File
 
 	grown chan struct{} // something has been added to done
 
@@ -156,7 +155,17 @@ func (d *download) once(ctx context.Context) (sum string, err error) {
 	}
 	close(stopWatch)
 	<-watched
-	if e := d.save(); err == nil {
+	e := d.save()
+	if n := len(d.record.Done); n > 0 && diskFull(e) {
+		// Where there is no room left for the record, it takes that of the last bytes.
+		end := d.record.Done[n-1][1]
+		begin := max(end-bufferSize, 0)
+		d.record.Done.remove(begin, end)
+		if e = d.file.Truncate(begin); e == nil {
+			e = d.save()
+		}
+	}
+	if err == nil {
 		err = e
 	}
 	return sum, err
@@ -358,7 +367,7 @@ func (d *download) fetch(ctx context.Context, cancel context.CancelCauseFunc, pi
 		return 0, err
 	}
 	if begins && a.ranged && a.total > d.piece {
-		for range min(d.connections, maxConnections) - 1 {
+		for range d.connections - 1 {
 			d.extra.Go(func() { d.work(ctx, cancel, false) })
 		}
 	}
@@ -478,7 +487,7 @@ func (d *download) put(p []byte, at int64) (added int64, err error) {
 		if diskFull(err) {
 			p := d.there()
 			free, _ := freeSpace(d.folder())
-			err = &SpaceError{d.folder(), max(p.Total-p.Bytes, free+1), free}
+			err = &SpaceError{d.folder(), max(p.Total-p.Bytes, 0), free}
 		}
 		return 0, localError{err}
 	}

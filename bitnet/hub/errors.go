@@ -49,11 +49,14 @@ func (e *MismatchError) Error() string {
 // A SpaceError says that a disk has no room for a file.
 type SpaceError struct {
 	Folder string
-	Needed int64 // bytes
+	Needed int64 // bytes; 0 where nobody knows how many
 	Free   int64 // bytes
 }
 
 func (e *SpaceError) Error() string {
+	if e.Needed == 0 {
+		return fmt.Sprintf("hub: there is no more room in %s: make some, or choose another folder", e.Folder)
+	}
 	return fmt.Sprintf("hub: %s needs %s more and has %s free: make room, or choose another folder", e.Folder, FormatBytes(e.Needed), FormatBytes(e.Free))
 }
 

@@ -25,10 +25,6 @@ type PullOptions struct {
 	// Offline asks no network: what is not on this machine is not found.
 	Offline bool
 
-	// Connections is how many connections to use at most where the server
-	// allows several; 0 means 4.
-	Connections int
-
 	// Progress is called about ten times a second, by one goroutine at a time,
 	// while a file comes.
 	Progress func(Progress)
@@ -188,11 +184,8 @@ func (b *bringing) download(ctx context.Context) (Entry, error) {
 	defer file.Close()
 	d := &download{
 		pace: b.usualPace(), store: b.Store, reference: r, source: src, part: b.part, file: file,
-		connections: b.options.Connections, progress: b.options.Progress,
-		known: func(sum string) error { return b.destination(ctx, sum) },
-	}
-	if d.connections <= 0 {
-		d.connections = defaultConnections
+		progress: b.options.Progress,
+		known:    func(sum string) error { return b.destination(ctx, sum) },
 	}
 	resumed, sum, err := d.resume()
 	if sum == "" {

@@ -279,6 +279,7 @@ func TestErrorTypes(t *testing.T) {
 	if _, err := store.Pull(ctx, mustParse(t, s.address()), PullOptions{}); !errors.As(err, &status) || status.Code != 403 {
 		t.Errorf("error %v", err)
 	}
+	store.pace.connections = 1
 	var unfinished *UnfinishedError
 	if errors.As(error(status), &unfinished) {
 		t.Error("nothing came, but something is said to be kept")
@@ -289,7 +290,7 @@ func TestErrorTypes(t *testing.T) {
 		}
 		return n > 1
 	})
-	_, err := store.Pull(ctx, mustParse(t, s.address()), PullOptions{Connections: 1})
+	_, err := store.Pull(ctx, mustParse(t, s.address()), PullOptions{})
 	if !errors.As(err, &unfinished) || unfinished.Bytes != 64<<10 || unfinished.Total != int64(len(file)) || !errors.As(err, &status) || status.Code != 503 {
 		t.Errorf("error %#v", err)
 	}
@@ -344,7 +345,8 @@ func TestCuts(t *testing.T) {
 				return true
 			})
 			store := newStore(t)
-			e, err := store.Pull(context.Background(), mustParse(t, s.address()), PullOptions{Connections: connections})
+			store.pace.connections = connections
+			e, err := store.Pull(context.Background(), mustParse(t, s.address()), PullOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -371,12 +373,13 @@ func TestCuts(t *testing.T) {
 					return false
 				})
 				store := newStore(t)
+				store.pace.connections = connections
 				r := mustParse(t, s.address())
 				kept := int64(0)
 				for cut := 0; cut < cuts; cut++ {
 					place := kept + 1 + random.Int64N(int64(len(file))/cuts)
 					ctx, cancel := context.WithCancel(context.Background())
-					_, err := store.Pull(ctx, r, PullOptions{Connections: connections, Progress: func(p Progress) {
+					_, err := store.Pull(ctx, r, PullOptions{Progress: func(p Progress) {
 						if p.Bytes >= place {
 							cancel()
 						}
@@ -395,7 +398,7 @@ func TestCuts(t *testing.T) {
 					kept = unfinished.Bytes
 					checkNothing(t, store)
 				}
-				e, err := store.Pull(context.Background(), r, PullOptions{Connections: connections})
+				e, err := store.Pull(context.Background(), r, PullOptions{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -412,6 +415,7 @@ func TestResume(t *testing.T) {
 	file, other := contents(4, 400<<10), contents(5, 400<<10)
 	half := func(t *testing.T, store *Store, s *server, text string) {
 		t.Helper()
+		store.pace.connections = 1
 		s.play(func(w http.ResponseWriter, r *http.Request, n int) bool {
 			if n > 4 {
 				http.Error(w, "", 500)
@@ -419,14 +423,14 @@ func TestResume(t *testing.T) {
 			return n > 4
 		})
 		var unfinished *UnfinishedError
-		if _, err := store.Pull(context.Background(), mustParse(t, text), PullOptions{Connections: 1}); !errors.As(err, &unfinished) || unfinished.Bytes != 4*64<<10 {
+		if _, err := store.Pull(context.Background(), mustParse(t, text), PullOptions{}); !errors.As(err, &unfinished) || unfinished.Bytes != 4*64<<10 {
 			t.Fatalf("error %v", err)
 		}
 		s.play(nil)
 	}
 	pull := func(t *testing.T, store *Store, text string, want []byte) {
 		t.Helper()
-		e, err := store.Pull(context.Background(), mustParse(t, text), PullOptions{Connections: 1})
+		e, err := store.Pull(context.Background(), mustParse(t, text), PullOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -596,7 +600,7 @@ func TestRedirects(t *testing.T) {
 			hub.play(to(test.target))
 			elsewhere.play(nil)
 			r := mustParse(t, "hf:owner/model@v1/folder/model.bin")
-			e, err := store.Pull(context.Background(), r, PullOptions{Connections: 1})
+			e, err := store.Pull(context.Background(), r, PullOptions{})
 			if test.says == "" {
 				if err != nil {
 					t.Fatal(err)
@@ -646,6 +650,7 @@ func TestLinkedSum(t *testing.T) {
 	s := newServer(t, file)
 	store := newStore(t)
 	store.Endpoint = s.URL
+	store.pace.connections = 1
 	say := func(sum string) {
 		s.play(func(w http.ResponseWriter, r *http.Request, n int) bool {
 			w.Header().Set("X-Linked-Etag", `"`+sum+`"`)
@@ -659,7 +664,7 @@ func TestLinkedSum(t *testing.T) {
 	}
 	checkNothing(t, store)
 	say(sumOf(nil))
-	if _, err := store.Pull(context.Background(), mustParse(t, "hf:a/b/c.bin#sha256="+sumOf(file)), PullOptions{Connections: 1}); !errors.As(err, &mismatch) || s.requests.Load() != 1 {
+	if _, err := store.Pull(context.Background(), mustParse(t, "hf:a/b/c.bin#sha256="+sumOf(file)), PullOptions{}); !errors.As(err, &mismatch) || s.requests.Load() != 1 {
 		t.Errorf("error %v after %d requests", err, s.requests.Load())
 	}
 	say(sumOf(file))

@@ -58,7 +58,7 @@ func newTransport() *http.Transport {
 		t = usual.Clone()
 	}
 	t.DisableCompression = true
-	t.MaxIdleConnsPerHost = maxConnections
+	t.MaxIdleConnsPerHost = 16
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(true)
 	return t

@@ -24,8 +24,9 @@ import (
 // machine that does much else may be silent too.
 func hurried() *pace {
 	return &pace{
+		connections: 4, piece: 64 << 10,
 		silence: 20 * time.Second, pause: time.Millisecond, longest: 10 * time.Millisecond, patience: time.Second,
-		tries: 6, recording: 3 * time.Millisecond, reporting: 3 * time.Millisecond, piece: 64 << 10,
+		tries: 6, recording: 3 * time.Millisecond, reporting: 3 * time.Millisecond,
 	}
 }
 

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 
 	"github.com/gobitnet/gobitnet/quant"
@@ -9,7 +11,7 @@ import (
 
 const environmentHelp = `
 environment, as defaults that flags override:
-  BITNET_MODEL           the model file; without one, the built-in model is used
+  BITNET_MODEL           the model's file or name; without, the built-in one is used
   BITNET_THREADS         how many threads to compute with
   BITNET_SEED            the seed of sampling
   BITNET_LOG             what to tell on standard error: debug, info (timings;
@@ -19,6 +21,10 @@ environment, as defaults that flags override:
                          leaves out what belongs to the machine and the moment
   BITNET_CPU             run on these kernels: generic, avx2, avxvnni, avx512,
                          amx, neon or dotprod; the results are the same bits
+  BITNET_HOME            the folder that models are pulled to
+  HF_ENDPOINT, HF_TOKEN  where Hugging Face is, and who asks; HF_HUB_CACHE or
+                         HF_HOME is where its own programs keep files
+  HTTPS_PROXY, NO_PROXY  how to get there
 `
 
 // settings are what the environment says.
@@ -29,6 +35,10 @@ type settings struct {
 	log           logLevel
 	deterministic bool
 	kernels       string // "": the fastest
+
+	home             string // where models are pulled to; "" for the usual folder
+	endpoint, token  string // of Hugging Face; "" for the usual one, and none
+	huggingFaceCache string // of its own programs
 }
 
 // logLevel says how much is told on standard error beside errors.
@@ -45,7 +55,11 @@ const maxThreads = 1024
 // readEnvironment reads the variables that environmentHelp lists. An empty one
 // is as one that is not set.
 func readEnvironment(getenv func(string) string) (settings, error) {
-	s := settings{model: getenv("BITNET_MODEL"), log: logInfo}
+	s := settings{
+		model: getenv("BITNET_MODEL"), log: logInfo,
+		home: getenv("BITNET_HOME"), endpoint: getenv("HF_ENDPOINT"), token: getenv("HF_TOKEN"),
+		huggingFaceCache: huggingFaceCache(getenv),
+	}
 	if v := getenv("BITNET_THREADS"); v != "" {
 		n, err := parseCount(v, maxThreads)
 		if err != nil {
@@ -83,6 +97,22 @@ func readEnvironment(getenv func(string) string) (settings, error) {
 		s.kernels = v
 	}
 	return s, nil
+}
+
+// huggingFaceCache returns where Hugging Face's own programs keep their files.
+func huggingFaceCache(getenv func(string) string) string {
+	if folder := getenv("HF_HUB_CACHE"); folder != "" {
+		return folder
+	}
+	home := getenv("HF_HOME")
+	if home == "" {
+		cache := getenv("XDG_CACHE_HOME")
+		if user, err := os.UserHomeDir(); err == nil && cache == "" {
+			cache = filepath.Join(user, ".cache")
+		}
+		home = filepath.Join(cache, "huggingface")
+	}
+	return filepath.Join(home, "hub")
 }
 
 // parseCount parses a number from 0 to limit.

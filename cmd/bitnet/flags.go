@@ -66,23 +66,30 @@ func given(flags *flag.FlagSet, name string) bool {
 
 // modelFlags say which model to open, and how.
 type modelFlags struct {
-	path      string
+	path      string // or a name
+	pull      bool
 	tokenizer string
 	threads   int
 }
 
-const modelHelp = `  --model M         the GGUF file of a BitNet b1.58 model (default:
-                    BITNET_MODEL, or the built-in one, which only knows small
-                    sums)
-  --tokenizer T     take the vocabulary from this GGUF or tokenizer.json instead
+const modelHelp = `  --model M         the GGUF file of a BitNet b1.58 model, or a name as bitnet
+                    models lists them (default: BITNET_MODEL, or the built-in
+                    one, which only knows small sums)
+` + pullHelp + `  --tokenizer T     take the vocabulary from this GGUF or tokenizer.json instead
                     of the model's
   --threads N       compute with N threads; 0 means all processors that the
                     process may use (default: BITNET_THREADS, or 0)
 `
 
+// pullHelp explains a flag that goes with each --model.
+const pullHelp = `  --pull            download the model that is named, if it is not here, without
+                    asking
+`
+
 func (m *modelFlags) register(flags *flag.FlagSet, s settings) {
 	m.threads = s.threads
 	flags.StringVar(&m.path, "model", s.model, "")
+	flags.BoolVar(&m.pull, "pull", false, "")
 	flags.StringVar(&m.tokenizer, "tokenizer", "", "")
 	flags.Func("threads", "", func(text string) (err error) {
 		m.threads, err = parseCount(text, maxThreads)
@@ -124,6 +131,10 @@ func builtInFile() (*gguf.File, error) {
 
 // open opens the model and returns it with the time that took.
 func (m *modelFlags) open(c *call) (*bitnet.Model, time.Duration, error) {
+	path, err := c.locate(m.path, m.pull)
+	if err != nil {
+		return nil, 0, err
+	}
 	start := time.Now()
 	options := []bitnet.Option{bitnet.WithThreads(m.threads), bitnet.WithKernels(c.settings.kernels)}
 	if m.tokenizer != "" {
@@ -134,12 +145,11 @@ func (m *modelFlags) open(c *call) (*bitnet.Model, time.Duration, error) {
 		options = append(options, bitnet.WithTokenizer(t))
 	}
 	var model *bitnet.Model
-	var err error
 	if m.path == "" {
 		tellBuiltIn(c)
 		model, err = arithmetic.Open(options...)
 	} else {
-		model, err = bitnet.Open(m.path, options...)
+		model, err = bitnet.Open(path, options...)
 	}
 	if err != nil {
 		return nil, 0, describeOpen(m.name(), err)

@@ -23,12 +23,14 @@ var inspectCommand = command{
 Prints the metadata, the tensors and the sizes of a GGUF file, of whatever
 model, and whether this program can run it. Long texts and lists are cut.
 
-  --model M         the file, where it is not an argument (default:
+M is a file, or a name as bitnet models lists them.
+
+  --model M         the same, where it is not an argument (default:
                     BITNET_MODEL, or the built-in one)
   --json            print one JSON object: file, version, alignment, size,
                     metadata, tensors, use; of lists longer than 64 only the
                     length
-`,
+` + pullHelp,
 	run: inspect,
 }
 
@@ -36,6 +38,7 @@ func inspect(c *call) error {
 	flags := c.newFlags()
 	model := flags.String("model", c.settings.model, "")
 	asJSON := flags.Bool("json", false, "")
+	pull := flags.Bool("pull", false, "")
 	paths, err := parse(flags, c.args)
 	if err != nil {
 		return err
@@ -54,9 +57,13 @@ func inspect(c *call) error {
 	default:
 		return usagef("%d files: inspect shows one at a time", len(paths))
 	}
+	name := path
+	if path, err = c.locate(name, *pull); err != nil {
+		return err
+	}
 	var f *gguf.File
 	open := func(options ...bitnet.Option) (*bitnet.Model, error) { return bitnet.Open(path, options...) }
-	if path == "" && len(paths) == 0 {
+	if name == "" && len(paths) == 0 {
 		tellBuiltIn(c)
 		open = arithmetic.Open
 		f, err = builtInFile()
@@ -64,15 +71,15 @@ func inspect(c *call) error {
 		f, err = gguf.Open(path)
 	}
 	if err != nil {
-		return describeOpen(path, err)
+		return describeOpen(name, err)
 	}
 	defer f.Close()
 	u := usable(f, open)
 	if *asJSON {
-		return printInspection(c.stdout, cmp.Or(path, builtIn), f, u)
+		return printInspection(c.stdout, cmp.Or(name, builtIn), f, u)
 	}
 	w := bufio.NewWriterSize(c.stdout, 1<<16)
-	printFile(w, cmp.Or(path, builtIn), f)
+	printFile(w, cmp.Or(name, builtIn), f)
 	printUse(w, u)
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("writing standard output: %w", err)

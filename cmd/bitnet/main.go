@@ -7,6 +7,10 @@
 //	bitnet inspect model.gguf
 //	bitnet logits --model model.gguf --tokens 1,2,3 --out logits.f32
 //	bitnet perplexity --model model.gguf --file text
+//	bitnet pull 2b4t
+//	bitnet models
+//	bitnet rm 2b4t
+//	bitnet verify 2b4t
 //
 // Where no model is named, the package arithmetic has a small one, which is in
 // the program and only knows small sums.
@@ -50,6 +54,7 @@ var commands []*command
 func init() { // help and completion tell about all, themselves included
 	commands = []*command{
 		&runCommand, &chatCommand, &tokenizeCommand, &inspectCommand, &logitsCommand, &perplexityCommand,
+		&pullCommand, &modelsCommand, &removeCommand, &verifyCommand,
 		&completionCommand, &versionCommand, &helpCommand,
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"fmt"
 	"strconv"
 
@@ -19,9 +18,10 @@ Prints a line for each token of the text: its id, a tab and the token in quotes.
 Special tokens are recognised and nothing is added. Without TEXT the text is
 standard input, every byte of it but a byte-order mark at its beginning.
 
-  --model M         the GGUF file whose vocabulary to use (default:
-                    BITNET_MODEL, or the built-in one)
-  --tokenizer T     a GGUF, with or without tensors, or a tokenizer.json to use
+  --model M         the GGUF file whose vocabulary to use, or a name as bitnet
+                    models lists them (default: BITNET_MODEL, or the built-in
+                    one)
+` + pullHelp + `  --tokenizer T     a GGUF, with or without tensors, or a tokenizer.json to use
                     instead
   --ids             print the ids only, in one line
 `,
@@ -31,6 +31,7 @@ standard input, every byte of it but a byte-order mark at its beginning.
 func tokenize(c *call) error {
 	flags := c.newFlags()
 	model := flags.String("model", c.settings.model, "")
+	pull := flags.Bool("pull", false, "")
 	vocabulary := flags.String("tokenizer", "", "")
 	idsOnly := flags.Bool("ids", false, "")
 	texts, err := parse(flags, c.args)
@@ -57,9 +58,15 @@ func tokenize(c *call) error {
 		c.warnf("--model changes nothing beside --tokenizer")
 	}
 	var t *tokenizer.Tokenizer
-	if path := cmp.Or(*vocabulary, *model); path != "" {
-		t, err = openTokenizer(path)
-	} else {
+	switch {
+	case *vocabulary != "":
+		t, err = openTokenizer(*vocabulary)
+	case *model != "":
+		var path string
+		if path, err = c.locate(*model, *pull); err == nil {
+			t, err = openTokenizer(path)
+		}
+	default:
 		tellBuiltIn(c)
 		var f *gguf.File
 		if f, err = builtInFile(); err == nil {

@@ -7,12 +7,14 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/gobitnet/gobitnet/bitnet/arithmetic"
 	"github.com/gobitnet/gobitnet/bitnet/gguf"
+	"github.com/gobitnet/gobitnet/bitnet/hub"
 	"github.com/gobitnet/gobitnet/bitnet/synthetic"
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/output"
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
@@ -26,6 +28,7 @@ type modelFile struct {
 	sha256    string
 	synthetic *receipt.Synthetic // of a synthetic model
 	builtIn   string             // of a built-in model, its name
+	file      string             // of a model that was pulled, the file's name where it came from
 }
 
 // defaultModel returns the model that is run where none is named: the built-in
@@ -41,6 +44,39 @@ func defaultModel() (modelFile, error) {
 		bytes: file.Size(), sha256: sum, builtIn: receipt.BuiltInArithmetic,
 	}, nil
 }
+
+// findNamed returns the model that a user named: a file, or a name that bitnet
+// pull knows and has brought.
+func (c *console) findNamed(ctx context.Context, name string) (modelFile, error) {
+	if _, err := os.Stat(name); err == nil || !hub.IsReference(name) {
+		return namedModel(ctx, name)
+	}
+	r, err := hub.Parse(name)
+	if err != nil {
+		return modelFile{}, err
+	}
+	store := hub.Store{Folder: c.env("BITNET_HOME")}
+	if store.Folder == "" {
+		if store.Folder, err = hub.DefaultFolder(); err != nil {
+			return modelFile{}, err
+		}
+	}
+	e, err := store.Find(r)
+	if err != nil {
+		return modelFile{}, fmt.Errorf("%w: bitnet pull %s brings it", notHere{err}, r)
+	}
+	m, err := namedModel(ctx, e.Path)
+	if err == nil && m.sha256 != e.SHA256 {
+		err = fmt.Errorf("%s is damaged: it has SHA-256 %s, and had %s when it came", name, m.sha256, e.SHA256)
+	}
+	m.file = e.File
+	return m, err
+}
+
+// notHere is an error of the store that says what fs.ErrNotExist does of a file.
+type notHere struct{ error }
+
+func (notHere) Is(target error) bool { return target == fs.ErrNotExist }
 
 // namedModel returns the model in a file.
 func namedModel(ctx context.Context, path string) (modelFile, error) {

@@ -224,7 +224,7 @@ func (c *console) runOptions(args []string) (o *runOptions, status int, ok bool)
 	}
 	o = &runOptions{}
 	flags := newFlags("run")
-	flags.StringVar(&o.model, "model", "", "`file` of the model (default: BITNET_MODEL, or the built-in one, which only knows small sums)")
+	flags.StringVar(&o.model, "model", "", "`file` of the model, or its name as bitnet models lists them (default: BITNET_MODEL, or the built-in one, which only knows small sums)")
 	flags.StringVar(&o.tokenizer, "tokenizer", "", "`file` of the tokenizer (default: the model's own)")
 	flags.StringVar(&o.synthetic, "synthetic", "", "run a made-up model of this `shape`: "+strings.Join(synthetic.Names(), ", "))
 	flags.StringVar(&o.prompt, "prompt", "2+2=", "`text` to continue")
@@ -324,7 +324,7 @@ func (c *console) measure(ctx context.Context, o *runOptions) *receipt.Receipt {
 	// What a user names is named in the receipt before it is looked at.
 	r.Model.File = fileName(o.model)
 	m, err := c.findModel(ctx, o)
-	r.Model.File = cmp.Or(r.Model.File, fileName(m.path))
+	r.Model.File = cmp.Or(fileName(m.file), r.Model.File, fileName(m.path))
 	r.Model.Bytes, r.Model.SHA256, r.Model.Synthetic, r.Model.BuiltIn = m.bytes, m.sha256, m.synthetic, m.builtIn
 	if err == nil && o.tokenizer != "" {
 		r.Tokenizer = receipt.Tokenizer{Source: receipt.TokenizerFile, File: fileName(o.tokenizer)}
@@ -446,7 +446,7 @@ func fileName(path string) string {
 func (c *console) findModel(ctx context.Context, o *runOptions) (modelFile, error) {
 	switch {
 	case o.model != "":
-		return namedModel(ctx, o.model)
+		return c.findNamed(ctx, o.model)
 	case o.synthetic != "":
 		return c.syntheticModel(ctx, receipt.Synthetic{Shape: o.synthetic, Seed: receipt.SyntheticSeed})
 	}

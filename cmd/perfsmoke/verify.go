@@ -27,7 +27,7 @@ func verifyCommand(c *console, args []string) int {
 	}
 	flags := newFlags("verify")
 	replay := flags.Bool("replay", false, "run it again and compare tokens and logits")
-	model := flags.String("model", "", "`file` of the model (default: found by its hash, where it is the built-in one or a synthetic one; otherwise BITNET_MODEL)")
+	model := flags.String("model", "", "`file` of the model, or its name (default: found by its hash, where it is the built-in one or a synthetic one; otherwise BITNET_MODEL)")
 	tokenizer := flags.String("tokenizer", "", "`file` of the tokenizer, where it is not the model's own")
 	threads := flags.Int("threads", set.threads, "run it again with `n` threads; 0 means all processors that there are (default: BITNET_THREADS, or 1)")
 	timeout := flags.Duration("timeout", 30*time.Minute, "give up running it again after this `time`")
@@ -159,7 +159,7 @@ func (c *console) replay(ctx context.Context, r *receipt.Receipt, otherwise stri
 // model, one that can be made again, or else the file at path.
 func (c *console) modelOf(ctx context.Context, r *receipt.Receipt, path string, named bool) (modelFile, error) {
 	if named {
-		return namedModel(ctx, path)
+		return c.findNamed(ctx, path)
 	}
 	if r.Model.Synthetic != nil {
 		return c.syntheticModel(ctx, *r.Model.Synthetic)
