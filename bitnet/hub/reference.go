@@ -90,7 +90,7 @@ func Parse(text string) (Reference, error) {
 	default:
 		m, ok := modelNamed(name)
 		if !ok {
-			return fail("is no name of a model, and begins with none of hf:, https: and file:")
+			return fail("is neither the name of a model nor anything like hf:owner/repository/file or https://host/file")
 		}
 		r = m.reference()
 	}

@@ -26,6 +26,9 @@ func (c *call) newBar(name string) reporter {
 		return &bar{w: c.stderr, name: visible(name)}
 	}
 	return &paced{every: 10 * time.Second, tell: func(p hub.Progress, rate float64) {
+		if p.Bytes == 0 {
+			return // what else goes on is told anyway
+		}
 		line := hub.FormatBytes(p.Bytes)
 		if p.Total > 0 {
 			line += fmt.Sprintf(" of %s (%d%%)", hub.FormatBytes(p.Total), 100*p.Bytes/p.Total)
@@ -54,6 +57,7 @@ func (b *bar) show(p hub.Progress) {
 			b.name + ` {{counters .}} {{bar . "[" "=" ">" " " "]"}} {{speed . "%s/s" ""}} {{rtime . "%s left" "" ""}}`)
 		b.bar.Set(pb.Bytes, true).Set(pb.SIBytesPrefix, true).Set(pb.CleanOnFinish, true)
 		b.bar.SetCurrent(p.Bytes).SetTotal(max(p.Total, 0))
+		b.bar.SetMaxWidth(b.bar.Width() - 3) // room for the ^C that a terminal shows
 		b.bar.Start()
 	}
 	b.bar.SetCurrent(p.Bytes).SetTotal(max(p.Total, 0))

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -108,16 +107,18 @@ func (c *call) pull(s *hub.Store, r hub.Reference, o hub.PullOptions, shown repo
 		if u.Total > 0 {
 			kept += " of " + hub.FormatBytes(u.Total)
 		}
-		kept += " are kept, and the same command goes on from there"
+		kept += ", which are kept: the same command goes on from there"
 	}
 	switch i := interrupted(ctx); {
+	case i != nil && kept != "":
+		return e, &interruption{i.signal, "after " + kept}
 	case i != nil:
-		return e, &interruption{i.signal, cmp.Or(kept, "before anything came")}
+		return e, &interruption{i.signal, "before anything came"}
 	case errors.Is(err, hub.ErrInsecure):
 		err = fmt.Errorf("%w, or bitnet pull --insecure", err)
 	}
 	if kept != "" {
-		err = fmt.Errorf("%w; %s", err, kept)
+		err = fmt.Errorf("%w, after %s", err, kept)
 	}
 	return e, err
 }

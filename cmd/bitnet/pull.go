@@ -280,6 +280,10 @@ func remove(c *call) error {
 	if err != nil {
 		return err
 	}
+	if freed == 0 {
+		c.infof("removed %s; its file stays, since others use it", r.Name)
+		return nil
+	}
 	c.infof("removed %s: %s are free", r.Name, hub.FormatBytes(freed))
 	return nil
 }
@@ -339,7 +343,7 @@ func verify(c *call) error {
 		if err != nil {
 			return err
 		}
-		sum, what = e.SHA256, "as it came"
+		sum, what = e.SHA256, "whole, as it came"
 	}
 	if err := writeOut(c.stdout, sum+"  "+names[0]+"\n"); err != nil {
 		return err
