@@ -24,6 +24,13 @@ func beside(folder, file string) part {
 	return part{path, path + ".json", path + ".lock"}
 }
 
+// exists reports whether there is anything of it.
+func (p part) exists() bool {
+	_, bytes := os.Stat(p.part)
+	_, record := os.Stat(p.record)
+	return bytes == nil || record == nil
+}
+
 // discard removes the bytes and the record.
 func (p part) discard() error {
 	for _, path := range []string{p.record, p.part} {

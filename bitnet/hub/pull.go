@@ -47,12 +47,11 @@ func (s *Store) Pull(ctx context.Context, r Reference, o PullOptions) (Entry, er
 	if r.Name == "" {
 		return Entry{}, &ReferenceError{"", "names no model"}
 	}
-	if e, ok := s.recorded(r); ok && o.To == "" {
-		return e, nil
-	}
 	p := s.inStore(r)
 	if o.To != "" {
 		p = beside(o.To, r.File)
+	} else if e, ok := s.recorded(r); ok && !p.exists() {
+		return e, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(p.part), 0o777); err != nil {
 		return Entry{}, err
@@ -79,24 +78,21 @@ type bringing struct {
 func (b *bringing) bring(ctx context.Context) (Entry, error) {
 	r := b.reference
 	// Whoever had the lock may have brought it, and there may be a copy.
-	if e, ok := b.recorded(r); ok {
-		if b.options.To == "" {
-			return e, nil
+	e, err := b.Find(r)
+	found := err == nil
+	if !found {
+		if e, found = b.cached(ctx, r); found {
+			b.log().Info("found in the cache of Hugging Face", "file", e.Path)
 		}
-		return b.copy(ctx, e.Path, e.SHA256)
 	}
-	if e, ok := b.summed(r, r.SHA256); ok {
-		if b.options.To == "" {
-			return b.keep(ctx, "", e)
-		}
+	switch {
+	case found && b.options.To != "":
 		return b.copy(ctx, e.Path, e.SHA256)
-	}
-	if e, ok := b.cached(ctx, r); ok {
-		b.log().Info("found in the cache of Hugging Face", "file", e.Path)
-		if b.options.To == "" {
-			return b.keep(ctx, "", e)
+	case found:
+		if e, err = b.keep(ctx, "", e); err != nil {
+			return Entry{}, err
 		}
-		return b.copy(ctx, e.Path, e.SHA256)
+		return e, b.part.discard()
 	}
 	if r.local != "" {
 		return b.copy(ctx, r.local, r.SHA256)
