@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gobitnet/gobitnet/bitnet/gguf"
+	"github.com/gobitnet/gobitnet/internal/input"
 )
 
 // PullOptions change how [Store.Pull] brings a file.
@@ -133,18 +134,11 @@ func (b *bringing) copy(ctx context.Context, from, sum string) (Entry, error) {
 	if err := b.destination(ctx, sum); err != nil {
 		return b.arrived(ctx, sum, err)
 	}
-	in, err := os.Open(from)
+	in, info, err := input.Open(from)
 	if err != nil {
 		return Entry{}, err
 	}
 	defer in.Close()
-	info, err := in.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "read", Path: from, Err: errors.New("is no regular file")}
-	}
-	if err != nil {
-		return Entry{}, err
-	}
 	folder := filepath.Dir(b.part.part)
 	if free, ok := freeSpace(folder); ok && free < info.Size() {
 		return Entry{}, &SpaceError{folder, info.Size(), free}
@@ -243,6 +237,9 @@ func (b *bringing) checkHeader(file *os.File) error {
 	}
 	var wrong *gguf.FormatError
 	if errors.As(err, &wrong) {
+		if strings.Contains(wrong.Field, "split.count") {
+			return nil // one of several files of a model
+		}
 		return fmt.Errorf("hub: what came from %s is no whole GGUF file: %w", b.reference.Name, wrong)
 	}
 	return err

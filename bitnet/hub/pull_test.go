@@ -19,6 +19,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/gobitnet/gobitnet/bitnet/gguf"
 )
 
 // TestTricks has a server play one trick each. The file comes exactly as it is,
@@ -552,6 +554,16 @@ func TestHeader(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	checkNothing(t, store)
+	// One of several files of a model is whole by itself.
+	var several bytes.Buffer
+	w := gguf.NewWriter(&several)
+	if err := errors.Join(w.Set("split.no", uint16(0)), w.Set("split.count", uint16(2)), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s.file = several.Bytes()
+	if _, err := store.Pull(context.Background(), mustParse(t, s.URL+"/m-00001-of-00002.gguf"), PullOptions{}); err != nil {
+		t.Error(err)
+	}
 	s.file = whole
 	e, err := store.Pull(context.Background(), mustParse(t, s.URL+"/model.gguf"), PullOptions{})
 	if err != nil {
@@ -823,7 +835,7 @@ func TestLocal(t *testing.T) {
 	if _, err := store.Pull(context.Background(), mustParse(t, "file:"+path+"x"), PullOptions{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := store.Pull(context.Background(), mustParse(t, "file:"+store.Folder), PullOptions{}); err == nil || !strings.Contains(err.Error(), "no regular file") {
+	if _, err := store.Pull(context.Background(), mustParse(t, "file:"+store.Folder), PullOptions{}); err == nil || !strings.Contains(err.Error(), "a folder") {
 		t.Errorf("error %v", err)
 	}
 	if n := checkFiles(t, store.Folder); n != 1 {

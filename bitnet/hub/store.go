@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gobitnet/gobitnet/internal/input"
 )
 
 // A Store keeps models in a folder. Its fields are set before it is used; any
@@ -289,7 +291,7 @@ func (s *Store) Verify(ctx context.Context, r Reference) (Entry, error) {
 
 // Sum returns the SHA-256 of a file, in hexadecimal digits, and its size.
 func Sum(ctx context.Context, path string) (sum string, bytes int64, err error) {
-	f, err := os.Open(path)
+	f, _, err := input.Open(path)
 	if err != nil {
 		return "", 0, err
 	}

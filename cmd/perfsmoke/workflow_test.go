@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gobitnet/gobitnet/bitnet/hub"
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
 )
 
@@ -140,6 +141,39 @@ func TestWorkflowsAreSafe(t *testing.T) {
 	}
 }
 
+// publishedModelAsked is the condition of the steps that download it.
+const publishedModelAsked = "inputs.published_model"
+
+// The published model is downloaded where it is asked for and nowhere else, and
+// kept under the sum that bitnet pull holds it to.
+func TestPublishedModelStep(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(projectRoot(t), workflowFolder, "ci.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	published := hub.Models()[0]
+	if !strings.Contains(string(text), "\n          key: model-"+published.SHA256+"\n") {
+		t.Errorf("the cache's key is not the SHA-256 %s", published.SHA256)
+	}
+	if !strings.Contains(string(text), "published_model:\n        description: Download the published model and time it too\n        type: boolean\n        default: false\n") {
+		t.Error("the download is not off by default")
+	}
+	pulls := 0
+	for job, steps := range workflowJobs(t, string(text)) {
+		for _, step := range steps {
+			if strings.Contains(step.run, "bitnet pull") {
+				pulls++
+				if job != "perf-smoke" || step.condition != publishedModelAsked || !step.continueOnError || !strings.Contains(step.run, "bitnet pull "+published.Name+"\n") {
+					t.Errorf("%s: %+v", job, step)
+				}
+			}
+		}
+	}
+	if pulls != 1 {
+		t.Errorf("%d steps download", pulls)
+	}
+}
+
 // What the perf-smoke job does can be typed at home: its very commands, in a
 // clean clone of the last commit.
 func TestPerfSmokeJob(t *testing.T) {
@@ -174,7 +208,7 @@ func TestPerfSmokeJob(t *testing.T) {
 		"GITHUB_STEP_SUMMARY="+filepath.Join(runner, "summary"))
 	names := map[string]bool{}
 	for _, step := range workflowJobs(t, string(text))["perf-smoke"] {
-		if step.run == "" {
+		if step.run == "" || step.condition == publishedModelAsked {
 			continue
 		}
 		names[step.name] = true
