@@ -46,7 +46,7 @@ func (s *Store) usualPace() *pace {
 }
 
 // errChanged says that a server has another file than the one whose part is here.
-var errChanged = errors.New("hub: the file on the server has changed")
+var errChanged = errors.New("the file on the server has changed")
 
 // A download brings the bytes of one file into its part.
 type download struct {
@@ -94,7 +94,7 @@ func (d *download) run(ctx context.Context) (sum string, err error) {
 			return sum, err
 		}
 		if restarts == maxRestarts {
-			return "", fmt.Errorf("hub: the file on the server changes again and again: try later")
+			return "", fmt.Errorf("the file on the server changes again and again: try later")
 		}
 		d.store.log().Info("the file on the server is another one than before: beginning anew", "name", d.reference.Name)
 		if err := d.restart(); err != nil {
@@ -337,7 +337,7 @@ func (d *download) claim() (span, bool) {
 
 // errNoRanges says that a server gives the whole file where another worker is at
 // it already.
-var errNoRanges = errors.New("hub: the server gives no ranges")
+var errNoRanges = errors.New("the server gives no ranges")
 
 // fetch brings a piece, or as much of it as comes, and returns how many bytes
 // that was.
@@ -353,7 +353,7 @@ func (d *download) fetch(ctx context.Context, cancel context.CancelCauseFunc, pi
 	d.mu.Unlock()
 	a, err := d.source.get(ctx, piece, validator)
 	if errors.Is(err, errChanged) && validator == "" && piece[0] == 0 {
-		err = fmt.Errorf("hub: %s says that the file is empty", d.source.address.Host)
+		err = fmt.Errorf("%s says that the file is empty", d.source.address.Host)
 	}
 	if err != nil {
 		return 0, err
@@ -395,7 +395,7 @@ func (d *download) fetch(ctx context.Context, cancel context.CancelCauseFunc, pi
 			end = at
 			d.setTotal(at)
 		case (err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF)) && at != end:
-			return n, &passing{err: fmt.Errorf("hub: %s ended the connection after %d of %d bytes", d.source.address.Host, at-a.from, end-a.from)}
+			return n, &passing{err: fmt.Errorf("%s ended the connection after %d of %d bytes", d.source.address.Host, at-a.from, end-a.from)}
 		case err != nil && err != io.EOF:
 			return n, err
 		}
@@ -430,9 +430,9 @@ func (d *download) compare(a *answer) (first, again bool, err error) {
 		// It is the same file, though its copies may differ in their ETags.
 		d.trusting, again = true, true
 	case a.total == 0:
-		err = fmt.Errorf("hub: %s says that the file is empty", d.source.address.Host)
+		err = fmt.Errorf("%s says that the file is empty", d.source.address.Host)
 	case !a.framed && d.record.Total < 0 && !known:
-		err = fmt.Errorf("hub: %s does not say how long the file is, so that nobody can know when it is whole: give its SHA-256 by #sha256=", d.source.address.Host)
+		err = fmt.Errorf("%s does not say how long the file is, so that nobody can know when it is whole: give its SHA-256 by #sha256=", d.source.address.Host)
 	default:
 		d.whole = !a.ranged
 		first, d.answered = !d.answered, true

@@ -16,7 +16,7 @@ type ReferenceError struct {
 	Reason string // what is wrong with it and what to do
 }
 
-func (e *ReferenceError) Error() string { return fmt.Sprintf("hub: %q %s", e.Text, e.Reason) }
+func (e *ReferenceError) Error() string { return fmt.Sprintf("%q %s", e.Text, e.Reason) }
 
 // A StatusError is a server's refusal.
 type StatusError struct {
@@ -27,7 +27,7 @@ type StatusError struct {
 }
 
 func (e *StatusError) Error() string {
-	text := fmt.Sprintf("hub: %s answered %d %s", e.Host, e.Code, http.StatusText(e.Code))
+	text := fmt.Sprintf("%s answered %d %s", e.Host, e.Code, http.StatusText(e.Code))
 	if e.Hint != "" {
 		text += ": " + e.Hint
 	}
@@ -43,7 +43,7 @@ type MismatchError struct {
 }
 
 func (e *MismatchError) Error() string {
-	return fmt.Sprintf("hub: the file has %s %s, not %s as %s says", e.What, e.Got, e.Want, e.From)
+	return fmt.Sprintf("the file has %s %s, not %s as %s says", e.What, e.Got, e.Want, e.From)
 }
 
 // A SpaceError says that a disk has no room for a file.
@@ -55,9 +55,9 @@ type SpaceError struct {
 
 func (e *SpaceError) Error() string {
 	if e.Needed == 0 {
-		return fmt.Sprintf("hub: there is no more room in %s: make some, or choose another folder", e.Folder)
+		return fmt.Sprintf("there is no more room in %s: make some, or choose another folder", e.Folder)
 	}
-	return fmt.Sprintf("hub: %s needs %s more and has %s free: make room, or choose another folder", e.Folder, FormatBytes(e.Needed), FormatBytes(e.Free))
+	return fmt.Sprintf("%s needs %s more and has %s free: make room, or choose another folder", e.Folder, FormatBytes(e.Needed), FormatBytes(e.Free))
 }
 
 // An UnfinishedError says how far a download has come that did not end. What is

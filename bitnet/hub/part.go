@@ -59,7 +59,7 @@ func readRecord(path string) (record, error) {
 		err = json.Unmarshal(data, &r)
 	}
 	if err == nil && (r.Total < -1 || !r.Done.valid(r.Total) || r.SHA256 != "" && !wholeSum.MatchString(r.SHA256)) {
-		err = fmt.Errorf("hub: %s is no record of a download", path)
+		err = fmt.Errorf("%s is no record of a download", path)
 	}
 	return r, err
 }

@@ -105,7 +105,7 @@ func (b *bringing) bring(ctx context.Context) (Entry, error) {
 }
 
 // errThere says that the file that was to come is there already.
-var errThere = errors.New("hub: the file is there")
+var errThere = errors.New("the file is there")
 
 // destination returns errThere if the file of a SHA-256 is where it is to be
 // brought, and another error if another file is in its place.
@@ -126,7 +126,7 @@ func (b *bringing) destination(ctx context.Context, sum string) error {
 	case got == sum:
 		return errThere
 	}
-	return fmt.Errorf("hub: %s is there already and is another file, or nobody knows: move it away", path)
+	return fmt.Errorf("%s is there already and is another file, or nobody knows: move it away", path)
 }
 
 // copy brings a file of this machine. A sum of "" is not known.
@@ -240,7 +240,7 @@ func (b *bringing) checkHeader(file *os.File) error {
 		if strings.Contains(wrong.Field, "split.count") {
 			return nil // one of several files of a model
 		}
-		return fmt.Errorf("hub: what came from %s is no whole GGUF file: %w", b.reference.Name, wrong)
+		return fmt.Errorf("what came from %s is no whole GGUF file: %w", b.reference.Name, wrong)
 	}
 	return err
 }

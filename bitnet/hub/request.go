@@ -36,7 +36,7 @@ func (s *Store) source(r Reference, insecure bool) (*source, error) {
 	}
 	endpoint, err := url.Parse(strings.TrimSuffix(text, "/"))
 	if err != nil || endpoint.Host == "" || endpoint.Scheme != "https" && endpoint.Scheme != "http" {
-		return nil, fmt.Errorf("hub: the endpoint %q is no address: https://host", text)
+		return nil, fmt.Errorf("the endpoint %q is no address: https://host", text)
 	}
 	src := &source{address: r.address, endpoint: endpoint, token: s.Token, insecure: insecure, transport: s.transport, silence: s.usualPace().silence}
 	if r.repository != "" {
@@ -74,10 +74,26 @@ func (s *source) allowed(u *url.URL) error {
 		return nil
 	}
 	if u.Scheme != "http" {
-		return fmt.Errorf("hub: redirected to an address that begins with %s:, not with https:", u.Scheme)
+		return fmt.Errorf("redirected to an address that begins with %s:, not with https:", u.Scheme)
 	}
-	return fmt.Errorf("hub: %s %w: use an https address", u.Host, ErrInsecure)
+	return fmt.Errorf("%s %w: use an https address", u.Host, ErrInsecure)
 }
+
+// follow returns an error if a redirect is not to be followed.
+func (s *source) follow(from, to *url.URL, redirects int) error {
+	switch {
+	case redirects >= 10:
+		return errors.New("redirected ten times: the addresses lead in a circle")
+	case from.Scheme == "https" && to.Scheme == "http" && !s.insecure:
+		return fmt.Errorf("%s redirects to %s, which %w", from.Host, to.Host, ErrInsecure)
+	}
+	return s.allowed(to)
+}
+
+// A redirectError is why a redirect was not followed.
+type redirectError struct{ err error }
+
+func (e *redirectError) Error() string { return e.err.Error() }
 
 // authorize gives a request the token if it goes to whom that belongs, and takes
 // it away otherwise.
@@ -109,7 +125,7 @@ type answer struct {
 func (s *source) get(ctx context.Context, want span, validator string) (_ *answer, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	watch := time.AfterFunc(s.silence, func() {
-		cancel(&passing{err: fmt.Errorf("hub: %s has been silent for %v", s.address.Host, s.silence)})
+		cancel(&passing{err: fmt.Errorf("%s has been silent for %v", s.address.Host, s.silence)})
 	})
 	defer func() {
 		if err != nil {
@@ -132,15 +148,11 @@ func (s *source) get(ctx context.Context, want span, validator string) (_ *answe
 	a := &answer{}
 	client := http.Client{Transport: s.transport, CheckRedirect: func(next *http.Request, via []*http.Request) error {
 		s.heed(a, next.Response)
-		last := via[len(via)-1].URL
-		switch {
-		case len(via) >= 10:
-			return errors.New("hub: redirected ten times: the addresses lead in a circle")
-		case last.Scheme == "https" && next.URL.Scheme == "http" && !s.insecure:
-			return fmt.Errorf("hub: %s redirects to %s, which %w", last.Host, next.URL.Host, ErrInsecure)
-		}
 		s.authorize(next)
-		return s.allowed(next.URL)
+		if err := s.follow(via[len(via)-1].URL, next.URL, len(via)); err != nil {
+			return &redirectError{err}
+		}
+		return nil
 	}}
 	response, err := client.Do(request)
 	if err != nil {
@@ -174,7 +186,7 @@ func (s *source) read(a *answer, r *http.Response, want span) error {
 	}
 	a.modified = r.Header.Get("Last-Modified")
 	if encoding := r.Header.Get("Content-Encoding"); r.StatusCode < 300 && encoding != "" && encoding != "identity" {
-		return fmt.Errorf("hub: %s, or a proxy before it, sent the file in the encoding %q although it was asked for the file as it is", host, encoding)
+		return fmt.Errorf("%s, or a proxy before it, sent the file in the encoding %q although it was asked for the file as it is", host, encoding)
 	}
 	switch r.StatusCode {
 	case http.StatusOK:
@@ -183,7 +195,7 @@ func (s *source) read(a *answer, r *http.Response, want span) error {
 	case http.StatusPartialContent:
 		from, to, total, ok := contentRange(r.Header.Get("Content-Range"))
 		if !ok || from != want[0] || to > want[1] || r.ContentLength >= 0 && r.ContentLength != to-from {
-			return fmt.Errorf("hub: %s was asked for bytes %d to %d and answers with %q, of length %d", host, want[0], want[1]-1, r.Header.Get("Content-Range"), r.ContentLength)
+			return fmt.Errorf("%s was asked for bytes %d to %d and answers with %q, of length %d", host, want[0], want[1]-1, r.Header.Get("Content-Range"), r.ContentLength)
 		}
 		a.ranged, a.framed, a.from, a.to, a.total = true, true, from, to, total
 		return nil
@@ -246,7 +258,7 @@ func (w *watched) Read(p []byte) (int, error) {
 		if cause := context.Cause(w.ctx); cause != nil {
 			err = cause
 		} else {
-			err = &passing{err: fmt.Errorf("hub: %s: %w", w.host, err)}
+			err = &passing{err: fmt.Errorf("%s: %w", w.host, err)}
 		}
 	}
 	return n, err
@@ -282,12 +294,12 @@ func (s *source) explain(ctx context.Context, err error) error {
 		}
 		err = outer.Err
 	}
-	if strings.HasPrefix(err.Error(), "hub: ") { // of a redirect
-		return err
+	if of := new(redirectError); errors.As(err, &of) {
+		return of.err
 	}
 	var certificate *tls.CertificateVerificationError
 	var dns *net.DNSError
-	err = fmt.Errorf("hub: %s: %w", host, err)
+	err = fmt.Errorf("%s: %w", host, err)
 	switch {
 	case errors.As(err, &certificate):
 		return err

@@ -49,7 +49,7 @@ type Store struct {
 func DefaultFolder() (string, error) {
 	folder, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("hub: there is no cache folder: %w", err)
+		return "", fmt.Errorf("there is no cache folder: %w", err)
 	}
 	return filepath.Join(folder, "gobitnet", "hub"), nil
 }
@@ -117,7 +117,7 @@ func (s *Store) Find(r Reference) (Entry, error) {
 	return Entry{}, notHere(r)
 }
 
-func notHere(r Reference) error { return fmt.Errorf("hub: %s %w", r.Name, ErrNotHere) }
+func notHere(r Reference) error { return fmt.Errorf("%s %w", r.Name, ErrNotHere) }
 
 // recorded returns what the name stands for.
 func (s *Store) recorded(r Reference) (Entry, bool) {
@@ -156,7 +156,7 @@ func (s *Store) read(path string) (Entry, error) {
 		return e, err
 	}
 	if !wholeSum.MatchString(e.SHA256) {
-		return e, fmt.Errorf("hub: %s names no SHA-256", path)
+		return e, fmt.Errorf("%s names no SHA-256", path)
 	}
 	if e.Path == "" {
 		e.Path = s.filePath(e.SHA256)

@@ -70,7 +70,7 @@ func TestStore(t *testing.T) {
 	if all, err := store.List(); err != nil || len(all) != 0 {
 		t.Errorf("%v, %v", all, err)
 	}
-	if _, err := store.Find(mustParse(t, "2b4t")); !errors.Is(err, ErrNotHere) || err.Error() != "hub: 2b4t is not on this machine" {
+	if _, err := store.Find(mustParse(t, "2b4t")); !errors.Is(err, ErrNotHere) || err.Error() != "2b4t is not on this machine" {
 		t.Errorf("error %v", err)
 	}
 	names := []string{s.URL + "/A.bin", s.URL + "/a.bin", s.URL + "/a.bin?x"}

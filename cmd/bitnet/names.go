@@ -141,7 +141,7 @@ func (l logLines) Handle(_ context.Context, r slog.Record) error {
 	line := r.Message
 	between := ": "
 	r.Attrs(func(a slog.Attr) bool {
-		line += between + a.Key + " " + packages.ReplaceAllString(a.Value.String(), "$1")
+		line += between + a.Key + " " + a.Value.String()
 		between = ", "
 		return true
 	})

@@ -116,7 +116,7 @@ func use(path string) (about, reason string) {
 		if errors.Is(err, gguf.ErrFormat) && !strings.EqualFold(filepath.Ext(path), ".gguf") && !hasMagic(path) {
 			return "", "it is no GGUF file"
 		}
-		return ", no usable GGUF file: " + message(err), message(err)
+		return ", no usable GGUF file: " + err.Error(), err.Error()
 	}
 	architecture, _ := f.Text("general.architecture")
 	name, _ := f.Text("general.name")
@@ -124,7 +124,7 @@ func use(path string) (about, reason string) {
 	about = fmt.Sprintf(", %q, %s", name, architecture)
 	m, err := bitnet.Open(path, bitnet.WithThreads(1))
 	if err != nil {
-		reason = message(err)
+		reason = err.Error()
 		return about + ". This program cannot run it: " + reason, reason
 	}
 	defer m.Close()
