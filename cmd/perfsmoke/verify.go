@@ -170,7 +170,7 @@ func (c *console) modelOf(ctx context.Context, r *receipt.Receipt, path string, 
 	case r.Model.BuiltIn != "":
 		err = fmt.Errorf("this program has another version of the built-in model %s, with SHA-256 %s: run the version of perfsmoke that wrote the receipt, or name the model's file with --model", m.builtIn, m.sha256)
 	case path != "":
-		return namedModel(ctx, path)
+		return c.findNamed(ctx, path)
 	default:
 		err = fmt.Errorf("%s is not the built-in model: name its file with --model", r.Model.File)
 	}
