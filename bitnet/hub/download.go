@@ -352,8 +352,13 @@ func (d *download) fetch(ctx context.Context, cancel context.CancelCauseFunc, pi
 	}
 	d.mu.Unlock()
 	a, err := d.source.get(ctx, piece, validator)
-	if errors.Is(err, errChanged) && validator == "" && piece[0] == 0 {
-		err = fmt.Errorf("%s says that the file is empty", d.source.address.Host)
+	if beyond := new(rangeError); errors.As(err, &beyond) {
+		if err = d.checkSize(beyond.total); err == nil {
+			err = errChanged
+			if validator == "" && piece[0] == 0 {
+				err = d.emptyError()
+			}
+		}
 	}
 	if err != nil {
 		return 0, err
@@ -416,10 +421,10 @@ func (d *download) setTotal(n int64) {
 func (d *download) compare(a *answer) (first, again bool, err error) {
 	r := d.reference
 	if r.SHA256 != "" && a.sum != "" && a.sum != r.SHA256 {
-		return false, false, &MismatchError{What: "SHA-256", Got: a.sum, Want: r.SHA256, From: r.knownFrom}
+		return false, false, &MismatchError{"SHA-256", a.sum, r.SHA256, r.knownFrom}
 	}
-	if r.Bytes > 0 && a.total >= 0 && a.total != r.Bytes {
-		return false, false, &MismatchError{What: "a size of", Got: strconv.FormatInt(a.total, 10), Want: strconv.FormatInt(r.Bytes, 10), From: r.knownFrom}
+	if err := d.checkSize(a.total); err != nil {
+		return false, false, err
 	}
 	d.mu.Lock()
 	begun, known := len(d.record.Done) > 0, d.record.SHA256 != "" || a.sum != ""
@@ -430,7 +435,7 @@ func (d *download) compare(a *answer) (first, again bool, err error) {
 		// It is the same file, though its copies may differ in their ETags.
 		d.trusting, again = true, true
 	case a.total == 0:
-		err = fmt.Errorf("%s says that the file is empty", d.source.address.Host)
+		err = d.emptyError()
 	case !a.framed && d.record.Total < 0 && !known:
 		err = fmt.Errorf("%s does not say how long the file is, so that nobody can know when it is whole: give its SHA-256 by #sha256=", d.source.address.Host)
 	default:
@@ -455,6 +460,19 @@ func (d *download) compare(a *answer) (first, again bool, err error) {
 		}
 	}
 	return first, again, err
+}
+
+// checkSize returns an error if the file is known to have another size than the
+// server's; -1 is what the server does not say.
+func (d *download) checkSize(total int64) error {
+	if r := d.reference; r.Bytes > 0 && total >= 0 && total != r.Bytes {
+		return &MismatchError{"size", strconv.FormatInt(total, 10), strconv.FormatInt(r.Bytes, 10), r.knownFrom}
+	}
+	return nil
+}
+
+func (d *download) emptyError() error {
+	return fmt.Errorf("%s says that the file is empty", d.source.address.Host)
 }
 
 // room returns an error if the disk has no room for the rest.

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// cached looks for a file in the cache that Hugging Face's own programs keep:
+// cachedPath looks for a file in the cache that Hugging Face's own programs keep:
 //
 //	models--owner--repository/refs/main              the commit of a revision
 //	models--owner--repository/snapshots/COMMIT/file  links to
 //	models--owner--repository/blobs/SHA-256          a whole file
 //
-// It reads the file, to be sure that it is the one.
-func (s *Store) cached(ctx context.Context, r Reference) (Entry, bool) {
+// It returns "" where there is none.
+func (s *Store) cachedPath(r Reference) string {
 	if s.HuggingFaceCache == "" || r.repository == "" {
-		return Entry{}, false
+		return ""
 	}
 	folder := filepath.Join(s.HuggingFaceCache, "models--"+strings.ReplaceAll(r.repository, "/", "--"))
 	commit := r.revision
@@ -25,14 +25,24 @@ func (s *Store) cached(ctx context.Context, r Reference) (Entry, bool) {
 		commit = strings.TrimSpace(string(data))
 	}
 	if !safeName(commit) {
-		return Entry{}, false
+		return ""
 	}
 	path, err := filepath.EvalSymlinks(filepath.Join(folder, "snapshots", commit, filepath.FromSlash(r.pathInside)))
 	if err != nil {
-		return Entry{}, false
+		return ""
 	}
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() || r.Bytes > 0 && info.Size() != r.Bytes {
+		return ""
+	}
+	return path
+}
+
+// cached returns the file of a reference in that cache. It reads it, to be sure
+// that it is the one.
+func (s *Store) cached(ctx context.Context, r Reference) (Entry, bool) {
+	path := s.cachedPath(r)
+	if path == "" {
 		return Entry{}, false
 	}
 	want := r.SHA256

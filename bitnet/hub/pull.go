@@ -54,6 +54,12 @@ func (s *Store) Pull(ctx context.Context, r Reference, o PullOptions) (Entry, er
 	} else if e, ok := s.recorded(r); ok && !p.exists() {
 		return e, nil
 	}
+	if o.Offline && r.local == "" {
+		// Where nothing is to be had, nothing is written either.
+		if _, err := s.Find(r); err != nil && s.cachedPath(r) == "" {
+			return Entry{}, err
+		}
+	}
 	if err := os.MkdirAll(filepath.Dir(p.part), 0o777); err != nil {
 		return Entry{}, err
 	}
@@ -184,13 +190,14 @@ func (b *bringing) download(ctx context.Context) (Entry, error) {
 	if err == nil && sum != "" {
 		err = b.destination(ctx, sum)
 	}
+	wrong := false // all of it came, and it is not the file
 	for err == nil {
 		sum, err = d.run(ctx)
 		if err != nil || d.record.SHA256 == "" || sum == d.record.SHA256 {
 			break
 		}
 		if !resumed {
-			err = &MismatchError{"SHA-256", sum, d.record.SHA256, r.wanted()}
+			wrong, err = true, &MismatchError{"SHA-256", sum, d.record.SHA256, r.wanted()}
 			break
 		}
 		b.log().Warn("what was here of the file is damaged: beginning anew", "name", r.Name)
@@ -203,17 +210,14 @@ func (b *bringing) download(ctx context.Context) (Entry, error) {
 		d.record.SHA256 = sum
 		if err = d.save(); err == nil {
 			err = b.checkHeader(file)
+			wrong = err != nil
 		}
 	}
 	file.Close()
-	if came := d.record.Done.total(); err != nil && !errors.Is(err, errThere) && !isMismatch(err) && came > 0 {
+	if came := d.record.Done.total(); err != nil && !errors.Is(err, errThere) && !wrong && came > 0 {
 		return Entry{}, &UnfinishedError{came, d.record.Total, err}
 	}
 	return b.arrived(ctx, sum, err)
-}
-
-func isMismatch(err error) bool {
-	return errors.As(err, new(*MismatchError)) || errors.Is(err, gguf.ErrFormat)
 }
 
 // wanted says who knows the SHA-256.

@@ -509,6 +509,26 @@ func TestResume(t *testing.T) {
 		}
 		pull(t, store, s.address(), file)
 	})
+	t.Run("something else in between", func(t *testing.T) {
+		// As a page that wants one to log in: what is here stays.
+		s, store := newServer(t, file), newStore(t)
+		text := s.address() + "#sha256=" + sumOf(file)
+		half(t, store, s, text)
+		r := mustParse(t, text)
+		r.Bytes = int64(len(file)) // as the table knows it
+		s.file = []byte("<html>")
+		_, err := store.Pull(context.Background(), r, PullOptions{})
+		var unfinished *UnfinishedError
+		if !errors.As(err, new(*MismatchError)) || !errors.As(err, &unfinished) || unfinished.Bytes != 4*64<<10 {
+			t.Errorf("error %v", err)
+		}
+		s.file = file
+		s.play(nil)
+		pull(t, store, text, file)
+		if s.sent.Load() != int64(len(file))-4*64<<10 {
+			t.Errorf("%d bytes sent", s.sent.Load())
+		}
+	})
 	t.Run("a record that is none", func(t *testing.T) {
 		s, store := newServer(t, file), newStore(t)
 		half(t, store, s, s.address())
@@ -756,7 +776,7 @@ func TestRefused(t *testing.T) {
 	s.Close()
 	store := newStore(t)
 	store.pace.pause = time.Hour
-	if _, err := store.Pull(context.Background(), mustParse(t, s.URL+"/model.bin"), PullOptions{}); err == nil || !strings.Contains(err.Error(), "connection refused") {
+	if _, err := store.Pull(context.Background(), mustParse(t, s.URL+"/model.bin"), PullOptions{}); err == nil || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -26,6 +27,7 @@ type source struct {
 	insecure  bool
 	transport http.RoundTripper
 	silence   time.Duration // how long a server may say nothing
+	log       *slog.Logger
 }
 
 // source returns where a reference's file is to be had.
@@ -38,7 +40,7 @@ func (s *Store) source(r Reference, insecure bool) (*source, error) {
 	if err != nil || endpoint.Host == "" || endpoint.Scheme != "https" && endpoint.Scheme != "http" {
 		return nil, fmt.Errorf("the endpoint %q is no address: https://host", text)
 	}
-	src := &source{address: r.address, endpoint: endpoint, token: s.Token, insecure: insecure, transport: s.transport, silence: s.usualPace().silence}
+	src := &source{address: r.address, endpoint: endpoint, token: s.Token, insecure: insecure, transport: s.transport, silence: s.usualPace().silence, log: s.log()}
 	if r.repository != "" {
 		parts := append(strings.Split(r.repository, "/"), "resolve", url.PathEscape(r.revision))
 		src.address = endpoint.JoinPath(append(parts, strings.Split(url.PathEscape(r.pathInside), "%2F")...)...)
@@ -158,6 +160,7 @@ func (s *source) get(ctx context.Context, want span, validator string) (_ *answe
 	if err != nil {
 		return nil, s.explain(ctx, err)
 	}
+	s.log.Debug("asked", "host", response.Request.URL.Host, "range", request.Header.Get("Range"), "status", response.StatusCode)
 	s.heed(a, response)
 	if err := s.read(a, response, want); err != nil {
 		response.Body.Close()
@@ -200,7 +203,9 @@ func (s *source) read(a *answer, r *http.Response, want span) error {
 		a.ranged, a.framed, a.from, a.to, a.total = true, true, from, to, total
 		return nil
 	case http.StatusRequestedRangeNotSatisfiable:
-		return errChanged
+		e := &rangeError{-1}
+		fmt.Sscanf(r.Header.Get("Content-Range"), "bytes */%d", &e.total)
+		return e
 	}
 	e := &StatusError{Host: host, Code: r.StatusCode, RetryAfter: retryAfter(r.Header.Get("Retry-After"), time.Now())}
 	switch r.StatusCode {
@@ -219,6 +224,11 @@ func (s *source) read(a *answer, r *http.Response, want span) error {
 	}
 	return e
 }
+
+// A rangeError says that a file has nothing where it was asked for.
+type rangeError struct{ total int64 } // bytes of the file; -1 where it is not said
+
+func (e *rangeError) Error() string { return "the server's file does not reach that far" }
 
 // contentRange reads "bytes 0-99/1000"; to is one beyond the last byte.
 func contentRange(text string) (from, to, total int64, ok bool) {
@@ -280,6 +290,9 @@ type passing struct {
 func (e *passing) Error() string { return e.err.Error() }
 func (e *passing) Unwrap() error { return e.err }
 
+// windowsRefused is what Windows has in place of ECONNREFUSED.
+const windowsRefused = syscall.Errno(10061)
+
 // explain makes an error of net/http one that names no more than hosts: addresses
 // have secrets in them.
 func (s *source) explain(ctx context.Context, err error) error {
@@ -303,7 +316,7 @@ func (s *source) explain(ctx context.Context, err error) error {
 	switch {
 	case errors.As(err, &certificate):
 		return err
-	case errors.As(err, &dns) && dns.IsNotFound, errors.Is(err, syscall.ECONNREFUSED):
+	case errors.As(err, &dns) && dns.IsNotFound, errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, windowsRefused):
 		return &passing{err: err, first: true}
 	}
 	return &passing{err: err}

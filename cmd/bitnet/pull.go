@@ -35,7 +35,8 @@ var pullCommand = command{
 Downloads a file, unless it is here, and prints where it lies. It comes whole or
 not at all: size and SHA-256 are checked before it gets its name. What came of a
 download that was interrupted is kept, and the next one goes on from there.
-Files in the cache of Hugging Face's own programs are used where they are.
+Files in the cache of Hugging Face's own programs are used where they are. A
+model in several files is pulled one by one, with the same --to.
 ` + namesHelp + `
   --to DIR          put the file into this folder, under its own name, and not
                     into the store

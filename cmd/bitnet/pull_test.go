@@ -166,7 +166,7 @@ func TestPull(t *testing.T) {
 
 	// What goes wrong.
 	try(1, "answered 404 Not Found: there is no such file", "pull", "hf:someone/missing/x.gguf")
-	try(1, "a size of "+fmt.Sprint(fileSize(t, tiny))+", not 1187801280 as the table of models says", "pull", "2b4t")
+	try(1, "the file has size "+fmt.Sprint(fileSize(t, tiny))+", not 1187801280 as the table of models says", "pull", "2b4t")
 	try(1, "SHA-256 "+sum+", not "+strings.Repeat("0", 64), "pull", name+"#sha256="+strings.Repeat("0", 64))
 	try(1, "use an https address, or bitnet pull --insecure", "pull", "http://192.0.2.1/x")
 	try(2, "neither the name of a model", "pull", "2b5t")
