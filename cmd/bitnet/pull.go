@@ -89,7 +89,7 @@ func pull(c *call) error {
 	if err != nil {
 		return err
 	}
-	about, reason := use(e.Path)
+	about, reason := describe(e)
 	if *asJSON {
 		return encode(c, pulled{"done", e.Name, e.Path, e.Bytes, e.SHA256, reason == "", reason})
 	}
@@ -110,38 +110,24 @@ func (c *call) reference(names []string) (hub.Reference, *hub.Store, error) {
 	return r, s, err
 }
 
-// use says what a file is, and why this program cannot run it, or "".
-func use(path string) (about, reason string) {
-	f, err := gguf.Open(path)
+// describe says what a file is, and why this program cannot run it, or "".
+func describe(e hub.Entry) (about, reason string) {
+	f, err := gguf.Open(e.Path)
 	if err != nil {
-		if errors.Is(err, gguf.ErrFormat) && !strings.EqualFold(filepath.Ext(path), ".gguf") && !hasMagic(path) {
+		if !strings.EqualFold(filepath.Ext(e.File), ".gguf") {
 			return "", "it is no GGUF file"
 		}
 		return ", no usable GGUF file: " + err.Error(), err.Error()
 	}
+	defer f.Close()
 	architecture, _ := f.Text("general.architecture")
 	name, _ := f.Text("general.name")
-	f.Close()
 	about = fmt.Sprintf(", %q, %s", name, architecture)
-	m, err := bitnet.Open(path, bitnet.WithThreads(1))
-	if err != nil {
-		reason = err.Error()
-		return about + ". This program cannot run it: " + reason, reason
+	u := usable(f, func(options ...bitnet.Option) (*bitnet.Model, error) { return bitnet.Open(e.Path, options...) })
+	if u.run != nil {
+		return about + ". This program cannot run it: " + u.run.Error(), u.run.Error()
 	}
-	defer m.Close()
-	config := m.Config()
-	return fmt.Sprintf("%s, %d blocks of width %d, context %d. This program runs it.", about, config.Blocks, config.EmbeddingLength, config.ContextLength), ""
-}
-
-func hasMagic(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	magic := make([]byte, len(gguf.Magic))
-	_, err = f.Read(magic)
-	return err == nil && string(magic) == gguf.Magic
+	return fmt.Sprintf("%s, %d blocks of width %d, context %d. This program runs it.", about, u.config.Blocks, u.config.EmbeddingLength, u.config.ContextLength), ""
 }
 
 var modelsCommand = command{
