@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -74,7 +75,12 @@ type download struct {
 // something. Bytes without a record of what they are say nothing. A record
 // without bytes tells the SHA-256 of a file that may have got its name already.
 func (d *download) resume() (resumed bool, left string, err error) {
-	if r, err := readRecord(d.part.record); err == nil && len(r.Done) > 0 && r.SHA256+r.ETag+r.Modified != "" {
+	r, err := readRecord(d.part.record)
+	same := r.Name == d.reference.Name // beside it, files of several models may have one name
+	if d.reference.SHA256 != "" {
+		same = r.SHA256 == d.reference.SHA256
+	}
+	if err == nil && same && len(r.Done) > 0 && r.SHA256+r.ETag+r.Modified != "" {
 		info, err := d.file.Stat()
 		if err == nil && info.Size() >= r.Done[len(r.Done)-1][1] {
 			d.record = r
@@ -300,7 +306,11 @@ func (d *download) work(ctx context.Context, cancel context.CancelCauseFunc, fir
 		case p.after > pause:
 			pause = p.after
 		}
-		d.store.log().Info("trying again", "after", pause.Round(time.Millisecond), "because", p.err)
+		level := slog.LevelInfo
+		if !first {
+			level = slog.LevelDebug // one voice is enough
+		}
+		d.store.log().Log(ctx, level, "trying again", "after", pause.Round(time.Millisecond), "because", p.err)
 		if err := sleep(ctx, pause); err != nil {
 			return err
 		}

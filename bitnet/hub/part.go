@@ -31,9 +31,9 @@ func (p part) exists() bool {
 	return bytes == nil || record == nil
 }
 
-// discard removes the bytes and the record.
+// discard removes the bytes, and then the record, by which they are found.
 func (p part) discard() error {
-	for _, path := range []string{p.record, p.part} {
+	for _, path := range []string{p.part, p.record} {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

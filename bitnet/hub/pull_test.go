@@ -770,6 +770,29 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+// TestSlowReader: a disk that is slower than the server is no silence.
+func TestSlowReader(t *testing.T) {
+	file := contents(18, 64<<10)
+	s := newServer(t, file)
+	store := newStore(t)
+	store.pace.silence = 300 * time.Millisecond
+	src, err := store.source(mustParse(t, s.address()), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := src.get(context.Background(), span{0, int64(len(file))}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.body.Close()
+	for at := 0; at < len(file); at += 32 << 10 {
+		time.Sleep(500 * time.Millisecond)
+		if _, err := io.ReadFull(a.body, make([]byte, 32<<10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestRefused: an address where nobody listens is not tried six times.
 func TestRefused(t *testing.T) {
 	s := httptest.NewServer(nil)
@@ -820,6 +843,26 @@ func TestTo(t *testing.T) {
 		t.Errorf("files %v", files)
 	}
 	os.Remove(other)
+	// What is there of another file of the same name is not gone on with.
+	otherFile := contents(19, len(file))
+	o := newServer(t, otherFile)
+	o.play(func(w http.ResponseWriter, r *http.Request, n int) bool {
+		if n > 1 {
+			http.Error(w, "", 500)
+		}
+		return n > 1
+	})
+	store.pace.connections = 1
+	if _, err := store.Pull(ctx, mustParse(t, o.address()), PullOptions{To: folder}); !errors.As(err, new(*UnfinishedError)) {
+		t.Errorf("error %v", err)
+	}
+	s.play(nil)
+	if e, err := store.Pull(ctx, mustParse(t, s.address()), PullOptions{To: folder}); err != nil || s.sent.Load() != int64(len(file)) {
+		t.Errorf("%v, %d bytes sent", err, s.sent.Load())
+	} else {
+		checkWhole(t, e, file)
+		os.Remove(e.Path)
+	}
 	// From the store it is copied.
 	if _, err := store.Pull(ctx, r, PullOptions{}); err != nil {
 		t.Fatal(err)

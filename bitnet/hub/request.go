@@ -167,7 +167,7 @@ func (s *source) get(ctx context.Context, want span, validator string) (_ *answe
 		return nil, err
 	}
 	a.body = &watched{body: response.Body, host: response.Request.URL.Host, ctx: ctx, watch: watch, silence: s.silence, cancel: cancel}
-	watch.Reset(s.silence)
+	watch.Stop()
 	return a, nil
 }
 
@@ -259,12 +259,11 @@ type watched struct {
 }
 
 func (w *watched) Read(p []byte) (int, error) {
+	// Whoever reads may take its time: a disk can be slower than a server.
+	w.watch.Reset(w.silence)
 	n, err := w.body.Read(p)
-	if n > 0 {
-		w.watch.Reset(w.silence)
-	}
+	w.watch.Stop()
 	if err != nil && err != io.EOF {
-		w.watch.Stop()
 		if cause := context.Cause(w.ctx); cause != nil {
 			err = cause
 		} else {

@@ -256,7 +256,7 @@ func (s *Store) Remove(ctx context.Context, r Reference) (freed int64, err error
 		return freed, err
 	}
 	t := s.inStore(r)
-	if _, err := os.Stat(t.part); err == nil {
+	if t.exists() {
 		release, err := lock(ctx, t.lock, func() { s.log().Info("another process downloads this: waiting for it", "name", r.Name) })
 		if err != nil {
 			return freed, err

@@ -178,8 +178,15 @@ func TestAfterRename(t *testing.T) {
 		if _, err := os.Stat(p.record); err == nil {
 			t.Error("the record of the download stays")
 		}
+		// What such an end leaves is removed with the model.
+		if err := writeJSON(p.record, whole); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := store.Remove(context.Background(), r); err != nil {
 			t.Fatal(err)
+		}
+		if left, err := store.Unfinished(); err != nil || len(left) > 0 {
+			t.Errorf("left: %v, %v", left, err)
 		}
 	}
 }
