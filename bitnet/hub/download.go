@@ -63,12 +63,13 @@ type download struct {
 	grown chan struct{} // something has been added to done
 
 	mu       sync.Mutex
-	record   record // Done is what is in the file, on the disk or not
-	claimed  spans  // what workers are at
-	answered bool   // the server has given bytes of the file once
-	whole    bool   // it gives the whole file or nothing
-	trusting bool   // If-Range is left out: the server told the SHA-256
-	extra    sync.WaitGroup
+	record   record         // Done is what is in the file, on the disk or not
+	claimed  spans          // what workers are at
+	answered bool           // the server has given bytes of the file once
+	whole    bool           // it gives the whole file or nothing
+	trusting bool           // If-Range is left out: the server told the SHA-256
+	busy     int            // workers beside the first
+	extra    sync.WaitGroup // of them
 }
 
 // resume reads what an earlier call has left, and reports whether there was
@@ -270,11 +271,15 @@ func (d *download) work(ctx context.Context, cancel context.CancelCauseFunc, fir
 		d.mu.Lock()
 		d.claimed.remove(piece[0], piece[1])
 		d.mu.Unlock()
+		if err == nil {
+			if first && failures > 0 {
+				d.others(ctx, cancel) // the trouble was theirs too
+			}
+			failures = 0
+			continue
+		}
 		if n > 0 {
 			failures = 0
-		}
-		if err == nil {
-			continue
 		}
 		var p *passing
 		switch {
@@ -314,6 +319,20 @@ func (d *download) work(ctx context.Context, cancel context.CancelCauseFunc, fir
 		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
+	}
+}
+
+// others starts as many workers beside the first as are missing.
+func (d *download) others(ctx context.Context, cancel context.CancelCauseFunc) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for ; !d.whole && d.busy < d.connections-1; d.busy++ {
+		d.extra.Go(func() {
+			d.work(ctx, cancel, false)
+			d.mu.Lock()
+			d.busy--
+			d.mu.Unlock()
+		})
 	}
 }
 
@@ -382,9 +401,7 @@ func (d *download) fetch(ctx context.Context, cancel context.CancelCauseFunc, pi
 		return 0, err
 	}
 	if begins && a.ranged && a.total > d.piece {
-		for range d.connections - 1 {
-			d.extra.Go(func() { d.work(ctx, cancel, false) })
-		}
+		d.others(ctx, cancel)
 	}
 	end := a.to
 	if end < 0 {

@@ -555,6 +555,36 @@ func TestResume(t *testing.T) {
 	})
 }
 
+// TestOutage: after a time in which nothing came, all connections are used again.
+func TestOutage(t *testing.T) {
+	file := contents(25, 3<<20)
+	s := newServer(t, file)
+	store := newStore(t)
+	store.pace.tries = 20
+	var busy, most atomic.Int64
+	s.play(func(w http.ResponseWriter, r *http.Request, n int) bool {
+		defer busy.Add(-1)
+		now := busy.Add(1)
+		if n > 4 && n <= 12 { // enough for all but the first to give up
+			panic(http.ErrAbortHandler)
+		}
+		if n > 12 {
+			for before := most.Load(); now > before && !most.CompareAndSwap(before, now); before = most.Load() {
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		return false
+	})
+	e, err := store.Pull(context.Background(), mustParse(t, s.address()), PullOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkWhole(t, e, file)
+	if most.Load() < 2 {
+		t.Errorf("%d at a time afterwards", most.Load())
+	}
+}
+
 // TestHeader: without a known sum, what is called a GGUF has to be one.
 func TestHeader(t *testing.T) {
 	s := newServer(t, []byte("<html>log in first</html>"))

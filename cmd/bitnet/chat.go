@@ -85,6 +85,9 @@ func chat(c *call) error {
 			return err
 		}
 	}
+	if err := model.locate(c); err != nil { // while the terminal is as it was
+		return err
+	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)

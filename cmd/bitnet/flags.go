@@ -67,6 +67,7 @@ func given(flags *flag.FlagSet, name string) bool {
 // modelFlags say which model to open, and how.
 type modelFlags struct {
 	path      string // or a name
+	file      string // where it lies, once it has been located
 	pull      bool
 	tokenizer string
 	threads   int
@@ -129,10 +130,17 @@ func builtInFile() (*gguf.File, error) {
 	return gguf.Parse(data)
 }
 
+// locate finds the model's file, or brings it, if that has not been done.
+func (m *modelFlags) locate(c *call) (err error) {
+	if m.file == "" {
+		m.file, err = c.locate(m.path, m.pull)
+	}
+	return err
+}
+
 // open opens the model and returns it with the time that took.
 func (m *modelFlags) open(c *call) (*bitnet.Model, time.Duration, error) {
-	path, err := c.locate(m.path, m.pull)
-	if err != nil {
+	if err := m.locate(c); err != nil {
 		return nil, 0, err
 	}
 	start := time.Now()
@@ -145,11 +153,12 @@ func (m *modelFlags) open(c *call) (*bitnet.Model, time.Duration, error) {
 		options = append(options, bitnet.WithTokenizer(t))
 	}
 	var model *bitnet.Model
+	var err error
 	if m.path == "" {
 		tellBuiltIn(c)
 		model, err = arithmetic.Open(options...)
 	} else {
-		model, err = bitnet.Open(path, options...)
+		model, err = bitnet.Open(m.file, options...)
 	}
 	if err != nil {
 		return nil, 0, describeOpen(m.name(), err)
