@@ -11,7 +11,7 @@ import (
 
 const environmentHelp = `
 environment, as defaults that flags override:
-  BITNET_MODEL           the model's file or name; without, the built-in one is used
+  BITNET_MODEL           the model's file or name (else: the built-in one)
   BITNET_THREADS         how many threads to compute with
   BITNET_SEED            the seed of sampling
   BITNET_LOG             what to tell on standard error: debug, info (timings;
