@@ -10,7 +10,7 @@ import (
 
 const environmentHelp = `
 environment, as in the command bitnet, as defaults that flags override:
-  BITNET_MODEL           the model file; without one, the built-in model is used
+  BITNET_MODEL           the model's file or name (else: the built-in one)
   BITNET_THREADS         how many threads to compute with
   BITNET_SEED            the seed of sampling, which greedy generation does not do
   BITNET_LOG             what to tell on standard error: debug, info (the
@@ -19,6 +19,7 @@ environment, as in the command bitnet, as defaults that flags override:
                          there is nothing here
   BITNET_CPU             run on these kernels: generic, avx2, avxvnni, avx512,
                          amx, neon or dotprod; the results are the same bits
+  BITNET_HOME            the folder that bitnet pull brings models to
 `
 
 // settings are what the environment says.
