@@ -202,7 +202,7 @@ func TestTricks(t *testing.T) {
 			s.play(func(w http.ResponseWriter, r *http.Request, n int) bool {
 				defer busy.Add(-1)
 				if busy.Add(1) > 1 {
-					http.Error(w, "one at a time", 429)
+					http.Error(w, "one at a time", http.StatusTooManyRequests)
 					return true
 				}
 				time.Sleep(2 * time.Millisecond)
@@ -274,7 +274,7 @@ func TestErrorTypes(t *testing.T) {
 	store := newStore(t)
 	ctx := context.Background()
 	s.play(func(w http.ResponseWriter, r *http.Request, n int) bool {
-		http.Error(w, "", 403)
+		http.Error(w, "", http.StatusForbidden)
 		return true
 	})
 	var status *StatusError
@@ -288,7 +288,7 @@ func TestErrorTypes(t *testing.T) {
 	}
 	s.play(func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n > 1 {
-			http.Error(w, "", 503)
+			http.Error(w, "", http.StatusServiceUnavailable)
 		}
 		return n > 1
 	})
@@ -420,7 +420,7 @@ func TestResume(t *testing.T) {
 		store.pace.connections = 1
 		s.play(func(w http.ResponseWriter, r *http.Request, n int) bool {
 			if n > 4 {
-				http.Error(w, "", 500)
+				http.Error(w, "", http.StatusInternalServerError)
 			}
 			return n > 4
 		})
@@ -650,7 +650,7 @@ func TestRedirects(t *testing.T) {
 		{name: "another host", endpoint: hub.URL, target: otherName + "/there", tokenHere: true},
 		{name: "a circle", endpoint: hub.URL, target: "/again", says: "the addresses lead in a circle", tokenHere: true},
 		{name: "to http", endpoint: secure.URL, target: elsewhere.URL + "/there?signature=secret", says: "would be asked without encryption", tokenHere: true},
-		{name: "to another scheme", endpoint: hub.URL, target: "ftp://127.0.0.1/there", says: "begins with ftp:", tokenHere: true},
+		{name: "to another scheme", endpoint: hub.URL, target: "ftp://127.0.0.1/there", says: "of the kind ftp, not https", tokenHere: true},
 		{name: "to a machine in plain http", endpoint: hub.URL, target: "http://192.0.2.1/there", says: "192.0.2.1 would be asked without encryption", tokenHere: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -878,7 +878,7 @@ func TestTo(t *testing.T) {
 	o := newServer(t, otherFile)
 	o.play(func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n > 1 {
-			http.Error(w, "", 500)
+			http.Error(w, "", http.StatusInternalServerError)
 		}
 		return n > 1
 	})

@@ -76,7 +76,7 @@ func (s *source) allowed(u *url.URL) error {
 		return nil
 	}
 	if u.Scheme != "http" {
-		return fmt.Errorf("redirected to an address that begins with %s:, not with https:", u.Scheme)
+		return fmt.Errorf("redirected to an address of the kind %s, not https", u.Scheme)
 	}
 	return fmt.Errorf("%s %w: use an https address", u.Host, ErrInsecure)
 }

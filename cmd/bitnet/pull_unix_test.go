@@ -81,7 +81,7 @@ func TestPullProcess(t *testing.T) {
 		t.Errorf("began anew with %v", ranges.Load())
 	}
 
-	command, out, errs = start("pull", "--insecure", "http://model.example/x.gguf")
+	command, _, errs = start("pull", "--insecure", "http://model.example/x.gguf")
 	if err := command.Wait(); err != nil || !proxied.Load() {
 		t.Errorf("%v, said %q; by the proxy: %v", err, errs, proxied.Load())
 	}
