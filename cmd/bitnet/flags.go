@@ -71,6 +71,7 @@ type modelFlags struct {
 	pull      bool
 	tokenizer string
 	threads   int
+	shared    bool
 }
 
 const modelHelp = `  --model M         the GGUF file of a BitNet b1.58 model, or a name as bitnet
@@ -80,6 +81,8 @@ const modelHelp = `  --model M         the GGUF file of a BitNet b1.58 model, or
                     of the model's
   --threads N       compute with N threads; 0 means all processors that the
                     process may use (default: BITNET_THREADS, or 0)
+  --shared-weights  leave the weights in the mapped file, whose memory processes
+                    share, instead of moving them to large pages
 `
 
 // pullHelp explains a flag that goes with each --model.
@@ -92,6 +95,7 @@ func (m *modelFlags) register(flags *flag.FlagSet, s settings) {
 	flags.StringVar(&m.path, "model", s.model, "")
 	flags.BoolVar(&m.pull, "pull", false, "")
 	flags.StringVar(&m.tokenizer, "tokenizer", "", "")
+	flags.BoolVar(&m.shared, "shared-weights", false, "")
 	flags.Func("threads", "", func(text string) (err error) {
 		m.threads, err = parseCount(text, maxThreads)
 		return err
@@ -152,6 +156,9 @@ func (m *modelFlags) open(c *call) (*bitnet.Model, time.Duration, error) {
 		}
 		options = append(options, bitnet.WithTokenizer(t))
 	}
+	if m.shared {
+		options = append(options, bitnet.WithSharedWeights())
+	}
 	var model *bitnet.Model
 	var err error
 	if m.path == "" {
@@ -208,6 +215,7 @@ type generationFlags struct {
 	seed        *uint64
 	stop        []string
 	context     int // 0: what the model has
+	noLookahead bool
 }
 
 const generationHelp = `  --greedy          always take the likeliest token; this is the default
@@ -228,6 +236,8 @@ const generationHelp = `  --greedy          always take the likeliest token; thi
   --seed N          the same seed gives the same text on every machine (default:
                     BITNET_SEED, or a random one that is told)
   --stop TEXT       end where this text appears; may be given several times
+  --no-lookahead    evaluate tokens one by one, without guesses of what comes
+                    next; the text is the same
 ` + contextHelp
 
 const contextHelp = `  --context N       hold N tokens at most (default: as many as the model can)
@@ -257,6 +267,7 @@ func (g *generationFlags) register(flags *flag.FlagSet, s settings, maxTokens in
 		g.stop = append(g.stop, text)
 		return nil
 	})
+	flags.BoolVar(&g.noLookahead, "no-lookahead", false, "")
 	registerContext(flags, &g.context)
 	flags.Func("seed", "", func(text string) error {
 		seed, err := parseSeed(text)
@@ -334,9 +345,18 @@ func (g *generationFlags) options(c *call) (bitnet.GenerateOptions, error) {
 	return o, nil
 }
 
+// sessionOptions returns what the flags ask of a session.
+func (g *generationFlags) sessionOptions(m *bitnet.Model) ([]bitnet.SessionOption, error) {
+	options, err := contextOptions(m, g.context)
+	if g.noLookahead {
+		options = append(options, bitnet.WithoutLookahead())
+	}
+	return options, err
+}
+
 // newSession returns a session with what the flags ask for.
 func (g *generationFlags) newSession(m *bitnet.Model) (*bitnet.Session, error) {
-	options, err := contextOptions(m, g.context)
+	options, err := g.sessionOptions(m)
 	if err != nil {
 		return nil, err
 	}

@@ -194,7 +194,7 @@ func readText(c *call, path string) (text, name string, err error) {
 
 // loadSession returns a session that --save has written.
 func (g *generationFlags) loadSession(m *bitnet.Model, path string) (*bitnet.Session, error) {
-	options, err := contextOptions(m, g.context)
+	options, err := g.sessionOptions(m)
 	if err != nil {
 		return nil, err
 	}
