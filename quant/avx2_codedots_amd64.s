@@ -3,7 +3,7 @@
 #include "textflag.h"
 #include "codedots_macros_amd64.h"
 
-// Products with several tokens, by VPMADDUBSW. A block of one row is unpacked
+// Products with five tokens or more, by VPMADDUBSW. A block of one row is unpacked
 // once, a field at a time, and multiplied by every token's activations, to a
 // register of 16-bit sums each. A block adds at most 4·768 to such a sum, and a
 // stretch has ten blocks at most: 30720. Then they are widened to 32 bits.
@@ -49,20 +49,11 @@
 
 // EACH_n does something for each of n tokens: with its activations at an offset,
 // its sums in a register, and their place in memory.
-#define EACH_2(DO, offset) \
-	DO(offset(R11), Y0, 0*32) \
-	DO(offset(R11)(R8*1), Y1, 1*32)
-
-#define EACH_3(DO, offset) \
-	EACH_2(DO, offset) \
-	DO(offset(R11)(R8*2), Y2, 2*32)
-
-#define EACH_4(DO, offset) \
-	EACH_3(DO, offset) \
-	DO(offset(R11)(R9*1), Y3, 3*32)
-
 #define EACH_5(DO, offset) \
-	EACH_4(DO, offset) \
+	DO(offset(R11), Y0, 0*32) \
+	DO(offset(R11)(R8*1), Y1, 1*32) \
+	DO(offset(R11)(R8*2), Y2, 2*32) \
+	DO(offset(R11)(R9*1), Y3, 3*32) \
 	DO(offset(R12), Y4, 4*32)
 
 #define EACH_6(DO, offset) \
@@ -76,30 +67,6 @@
 #define EACH_8(DO, offset) \
 	EACH_7(DO, offset) \
 	DO(offset(R12)(R9*1), Y7, 7*32)
-
-#define TOKENS 2
-#define EACH EACH_2
-// func codeDots2AVX2(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
-TEXT ·codeDots2AVX2(SB), 0, $4216-48
-#include "codedots_amd64.h"
-#undef TOKENS
-#undef EACH
-
-#define TOKENS 3
-#define EACH EACH_3
-// func codeDots3AVX2(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
-TEXT ·codeDots3AVX2(SB), 0, $4216-48
-#include "codedots_amd64.h"
-#undef TOKENS
-#undef EACH
-
-#define TOKENS 4
-#define EACH EACH_4
-// func codeDots4AVX2(sums *int32, stride int, codes *byte, rows int, q *int8, cols int)
-TEXT ·codeDots4AVX2(SB), 0, $4216-48
-#include "codedots_amd64.h"
-#undef TOKENS
-#undef EACH
 
 #define TOKENS 5
 #define EACH EACH_5

@@ -71,6 +71,9 @@ rows:
 	MOVQ DX, R11
 	LEAQ (DX)(R8*4), R12
 	MOVQ R15, DI
+#ifdef ROW
+	ROW
+#else
 	START
 	PCALIGN $32
 
@@ -84,6 +87,7 @@ block:
 	JNZ  block
 
 	STORE
+#endif
 	ADDQ $(STEP_ROWS*TOKENS*32), AX
 	LEAQ (SI)(R10*STEP_ROWS), SI
 	SUBQ R15, SI
