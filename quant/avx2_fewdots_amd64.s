@@ -1,18 +1,18 @@
 //go:build !purego
 
 #include "textflag.h"
+#define STRETCH_BYTES 640
 #include "codedots_macros_amd64.h"
-#undef STRETCH_BYTES
 
-// Up to four tokens have two registers of sums each. The fields of a byte are used
-// two by two, of the byte and of the byte shifted down by four, as codes and as four
-// times the codes. A block adds at most 2·768 to the first sum and 4·2·768 to the
-// second, which is joined to the first after five blocks; after ten, these are at
-// 30720 and widened.
+// Products with two to four tokens, by VPMADDUBSW. There are registers for two sums
+// of 16 bits a token, so that a block takes one shift instead of three: the fields of
+// a byte are used two by two, of the byte and of the byte shifted down by four, as
+// codes and as four times the codes. A block adds at most 2·768 to the first sum and
+// 4·2·768 to the second. After five blocks the second, at 30720, is divided by four
+// and joined to the first, which is at 30720 after ten, and is widened to 32 bits.
 
 #define GROUP_ROWS 4
 #define STEP_ROWS 1
-#define STRETCH_BYTES 640
 #define CONSTANTS \
 	MASK(0x00010001, X13, Y13) \
 	MASK(0x0C0C0C0C, X14, Y14) \
@@ -49,7 +49,8 @@ widen: \
 	TESTQ DI, DI \
 	JNZ ten
 
-// TAKE_FIVE takes five blocks, if there are as many, from DI to R12.
+// TAKE_FIVE takes the bytes of five blocks from DI to R12, or what is left, and asks
+// for as many of those to come.
 #define TAKE_FIVE \
 	MOVQ       $160, R12 \
 	CMPQ       DI, R12 \
@@ -115,7 +116,7 @@ widen: \
 
 // EACH_n does something for each of n tokens: with its activations at an offset,
 // its two sums, a register for a product, and the place of its sums in memory. The
-// last product may overwrite the codes.
+// last token's product takes the place of the codes.
 #define EACH_2(DO, offset) \
 	DO(offset(R11), Y0, Y4, Y10, 0*32) \
 	DO(offset(R11)(R8*1), Y1, Y5, Y9, 1*32)

@@ -12,6 +12,8 @@
 //	START       starts the sums of STEP_ROWS rows, with those at AX or with zeros
 //	BLOCK       multiplies their blocks at SI with those of the tokens at R11
 //	STORE       stores the sums at AX, or adds them
+//	ROW         in place of the last three, multiplies the DI bytes of a row
+//	            at SI, a stretch; adds sums to those at AX; moves SI and BX by DI
 //	ADD_ACROSS  adds up the sums of four rows at AX, lane by lane, and stores one
 //	            token's at R11, the next's BX bytes behind
 //

@@ -1,7 +1,10 @@
 // What the kernels around codedots_amd64.h have in common.
 
-// STRETCH_BYTES is how much of each row is multiplied in one go: ten blocks.
+// STRETCH_BYTES is how much of each row is multiplied in one go: ten blocks, where
+// nothing else is said before.
+#ifndef STRETCH_BYTES
 #define STRETCH_BYTES 320
+#endif
 
 // PARTIAL_SUMS finds the sums in the frame of 4216 bytes: at most 16 rows of
 // eight tokens, from a multiple of 64 bytes on, below the variables.
