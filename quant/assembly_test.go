@@ -79,7 +79,7 @@ func TestLongestRow(t *testing.T) {
 	codes := slices.Repeat([]byte{0xff}, 5*maxColumns/4)
 	forEachKernels(t, func(t *testing.T, k *Kernels) {
 		for _, v := range []int8{-128, 127} {
-			for _, tokens := range []int{1, k.dotTokens} {
+			for _, tokens := range []int{1, 2, k.dotTokens} {
 				q := slices.Repeat([]int8{v}, tokens*maxColumns)
 				sums := make([]int32, 5*tokens)
 				k.codeDots(sums, codes, q, maxColumns)

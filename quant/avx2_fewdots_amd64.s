@@ -31,7 +31,6 @@ first: \
 firstNext: \
 	NEXT_BLOCK \
 	JNZ first \
-	EACH(JOIN, 0) \
 	TESTQ DI, DI \
 	JZ widen \
 	TAKE_FIVE \
@@ -43,7 +42,6 @@ second: \
 secondNext: \
 	NEXT_BLOCK \
 	JNZ second \
-	EACH(JOIN, 0) \
 widen: \
 	EACH(WIDEN, 0) \
 	TESTQ DI, DI \
@@ -66,10 +64,10 @@ widen: \
 	ADDQ $128, R11 \
 	SUBQ $32, R12
 
-// FIRST_BLOCK starts the sums with a block, SIXTH_BLOCK the second of them; ADD_BLOCK
-// adds one to both.
+// FIRST_BLOCK starts both sums with a block. SIXTH_BLOCK adds one to the first, joins
+// the second to it, and starts the second again. ADD_BLOCK adds one to both.
 #define FIRST_BLOCK FIELDS(START_FIELD(START1, Y15, 96), START_FIELD(START4, Y14, 64))
-#define SIXTH_BLOCK FIELDS(FIELD(ADD1, Y15, 96), START_FIELD(START4, Y14, 64))
+#define SIXTH_BLOCK FIELDS(FIELD(ADD1, Y15, 96), START_FIELD(RESTART4, Y14, 64))
 #define ADD_BLOCK FIELDS(FIELD(ADD1, Y15, 96), FIELD(ADD4, Y14, 64))
 
 #define FIELDS(last, third) \
@@ -106,7 +104,12 @@ widen: \
 	VPSRAW $2, sum4, sum4 \
 	VPADDW sum4, sum1, sum1
 
+#define RESTART4(activations, sum1, sum4, product, place) \
+	JOIN(activations, sum1, sum4, product, place) \
+	VPMADDUBSW activations, Y9, sum4
+
 #define WIDEN(activations, sum1, sum4, product, place) \
+	JOIN(activations, sum1, sum4, product, place) \
 	VPMADDWD Y13, sum1, sum1 \
 	VPADDD   place(AX), sum1, sum1 \
 	VMOVDQU  sum1, place(AX)

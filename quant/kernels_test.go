@@ -20,7 +20,7 @@ func forEachKernels(t *testing.T, test func(t *testing.T, k *Kernels)) {
 
 // columnCounts are row lengths that have every remainder of the widths at which
 // kernels work.
-var columnCounts = []int{128, 256, 384, 512, 640, 1152, 2560, 6912}
+var columnCounts = []int{128, 256, 384, 512, 640, 768, 1152, 2560, 6912}
 
 func randomCodes(r *rand.Rand, n int) []byte {
 	codes := make([]byte, n)
