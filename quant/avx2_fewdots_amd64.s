@@ -78,7 +78,7 @@ widen: \
 	FIELD(ADD1, Y15, 32) \
 	FIELD(ADD4, Y14, 0)
 
-// FIELD multiplies one field, masked, by all tokens' activations, and adds the
+// FIELD multiplies one field, masked, in Y9, by all tokens' activations, and adds the
 // products to sums; START_FIELD starts these with them.
 #define FIELD(ADD, mask, offset) \
 	VPAND mask, Y8, Y9 \
@@ -119,7 +119,7 @@ widen: \
 
 // EACH_n does something for each of n tokens: with its activations at an offset,
 // its two sums, a register for a product, and the place of its sums in memory. The
-// last token's product takes the place of the codes.
+// last token's product takes the place of the field.
 #define EACH_2(DO, offset) \
 	DO(offset(R11), Y0, Y4, Y10, 0*32) \
 	DO(offset(R11)(R8*1), Y1, Y5, Y9, 1*32)
