@@ -10,55 +10,58 @@ import (
 // What is read for every token, the ternary weights and the screen of the head,
 // lies in large pages where the system gives them: a mapped file lies in small
 // ones, as a rule, and reading it from one end to the other takes up to a
-// quarter longer. The weights are copied there block by block, each after a pass,
-// once a model has been used for a while, and their memory in the file is handed
-// back.
+// quarter longer. That is done in the background and by and by, once a model has
+// been used for a while; the weights are copied block by block, each after a
+// pass, and their memory in the file is handed back.
 type residence struct {
-	weights *largepages.Memory // nil where they stay in the file
-	screen  *largepages.Memory
-
 	least int // bytes for which large pages make a difference
-	after int // passes after which weights are moved
+	after int // passes after which it begins
 
-	stay   bool // the weights are to stay in the file
-	passes int
-	blocks int // moved
-	used   int // bytes of weights
+	stay    bool               // the weights are to stay in the file
+	weights *largepages.Memory // nil where they are in the file
+	screen  *largepages.Memory // nil where there is none, or it lies elsewhere
+	passes  int
+	blocks  int // moved
+	used    int // bytes of weights
 }
 
 const (
 	leastLarge = 64 << 20
-	// moveAfter is as many passes as save about the time that moving takes.
-	moveAfter = 32
+	// settleAfter is as many passes as save about the time that it takes where
+	// the system has large pages at hand.
+	settleAfter = 32
 	// codesAlignment keeps rows from sharing cache lines with other tensors.
 	codesAlignment = 64
 )
 
-// screenMemory returns memory for the screen of the head once it is there: nil
-// where the screen is to have memory of its own.
-func (r *residence) screenMemory(bytes int) (memory []int8, ready bool) {
-	if r.screen == nil {
-		if bytes < r.least || !largepages.Available() {
-			return nil, true
-		}
-		m, err := largepages.New(bytes)
-		if err != nil {
-			return nil, true
-		}
-		r.screen = m
-		m.Populate()
+// screenMemory returns memory for the screen of the head, or nil where it is to
+// have memory of its own.
+func (r *residence) screenMemory(bytes int) []int8 {
+	if bytes < r.least || !largepages.Available() {
+		return nil
 	}
-	data := r.screen.Bytes()
-	return unsafe.Slice((*int8)(unsafe.Pointer(&data[0])), len(data)), r.screen.Populated() == len(data)
+	m, err := largepages.New(bytes)
+	if err != nil {
+		return nil
+	}
+	r.screen = m
+	data := m.Bytes()
+	return unsafe.Slice((*int8)(unsafe.Pointer(&data[0])), len(data))
 }
 
 // settle is called after each pass, in the engine's turn.
 func (m *Model) settle() {
 	r := &m.residence
-	if r.stay || r.blocks == len(m.weights.blocks) {
+	if r.passes++; r.passes < r.after {
 		return
 	}
-	if r.passes++; r.passes < r.after {
+	if screen := r.screen; screen != nil && screen.Enlarged() < len(screen.Bytes()) {
+		if !screen.Begun() {
+			screen.Enlarge()
+		}
+		return
+	}
+	if r.stay || r.blocks == len(m.weights.blocks) {
 		return
 	}
 	if r.weights == nil {
@@ -74,9 +77,9 @@ func (m *Model) settle() {
 			return
 		}
 		r.weights = memory
-		memory.Populate()
+		memory.Enlarge()
 	}
-	if b := &m.weights.blocks[r.blocks]; r.used+b.codeBytes() <= r.weights.Populated() {
+	if b := &m.weights.blocks[r.blocks]; r.used+b.codeBytes() <= r.weights.Enlarged() {
 		m.move(b)
 		r.blocks++
 	}

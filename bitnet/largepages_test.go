@@ -23,7 +23,7 @@ func TestLargePages(t *testing.T) {
 		if r := &m.residence; i < 2 && r.weights != nil {
 			t.Errorf("weights were moved after %d passes", i+1)
 		} else if r.weights != nil {
-			for limit := time.Now().Add(10 * time.Second); r.weights.Populated() < len(r.weights.Bytes()); time.Sleep(time.Millisecond) {
+			for limit := time.Now().Add(10 * time.Second); r.weights.Enlarged() < len(r.weights.Bytes()); time.Sleep(time.Millisecond) {
 				if time.Now().After(limit) {
 					t.Fatal("the memory does not come into being")
 				}
@@ -41,14 +41,17 @@ func TestLargePages(t *testing.T) {
 	if got.Text != alone.Text || len(got.Tokens) != 6 {
 		t.Errorf("generated %q, from weights in the file %q", got.Text, alone.Text)
 	}
-	for limit := time.Now().Add(10 * time.Second); !m.head.Screened(); time.Sleep(time.Millisecond) {
-		mustGenerate(t, s, "", GenerateOptions{MaxTokens: 1})
-		if time.Now().After(limit) {
-			t.Fatal("the screen is not built")
-		}
-	}
 	if m.residence.screen == nil {
 		t.Error("the screen does not lie in large pages")
+	}
+	for limit := time.Now().Add(10 * time.Second); m.residence.screen.Enlarged() < m.head.ScreenBytes(); {
+		got, alone := mustGenerate(t, s, "", GenerateOptions{MaxTokens: 1}), mustGenerate(t, want, "", GenerateOptions{MaxTokens: 1})
+		if got.Tokens[0] != alone.Tokens[0] {
+			t.Fatalf("generated %v, from a screen elsewhere %v", got.Tokens, alone.Tokens)
+		}
+		if time.Now().After(limit) {
+			t.Fatal("the screen is not enlarged")
+		}
 	}
 	sameLogits(t, "with both", mustAppend(t, s, 3), mustAppend(t, newSession(t, want.model), s.Tokens()...))
 }

@@ -171,7 +171,7 @@ func newModel(f *gguf.File, opts []Option, mapped bool) (*Model, error) {
 		}()
 	}
 	m := &Model{file: f, digest: sync.OnceValues(f.SHA256), useScreen: !o.noScreen}
-	m.residence = residence{least: leastLarge, after: moveAfter, stay: o.shared || !mapped}
+	m.residence = residence{least: leastLarge, after: settleAfter, stay: o.shared || !mapped}
 	var err error
 	if m.config, err = readConfig(f); err == nil {
 		m.weights, err = readWeights(f, m.config)
@@ -271,9 +271,7 @@ func (m *Model) sha256() (sum [sha256.Size]byte, err error) {
 // but as a rule its memory has served once the screen is there.
 func (m *Model) screened(wanted bool) bool {
 	if wanted && m.useScreen && m.served && !m.head.Screened() {
-		if memory, ready := m.residence.screenMemory(m.head.ScreenBytes()); ready {
-			m.engine.BuildScreen(m.head, memory)
-		}
+		m.engine.BuildScreen(m.head, m.residence.screenMemory(m.head.ScreenBytes()))
 	}
 	return m.head.Screened()
 }

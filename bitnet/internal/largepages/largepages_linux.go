@@ -3,6 +3,7 @@ package largepages
 import (
 	"bytes"
 	"os"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -21,22 +22,19 @@ func New(size int) (*Memory, error) {
 		return nil, err
 	}
 	skip := -int(uintptr(unsafe.Pointer(&mapping[0]))) & (pageSize - 1)
-	data := mapping[skip : skip+size : skip+size]
-	if err := unix.Madvise(data, unix.MADV_HUGEPAGE); err != nil {
-		unix.Munmap(mapping)
-		return nil, err
-	}
-	return &Memory{data: data, mapping: mapping}, nil
+	return &Memory{data: mapping[skip : skip+size : skip+size], mapping: mapping, ending: make(chan struct{})}, nil
 }
 
-// populate touches pages, where possible without giving the processor to this
-// goroutine for long.
-func (m *Memory) populate(data []byte) {
-	if unix.Madvise(data, unix.MADV_POPULATE_WRITE) == nil {
+// enlarge makes one large page: of the small ones that are there, which Linux 6.1
+// was the first to do when asked, or by touching where there are none. Elsewhere
+// the system does it when it finds the time. All of it is advice.
+func (m *Memory) enlarge(data []byte) {
+	unix.Madvise(data, unix.MADV_HUGEPAGE)
+	if unix.Madvise(data, unix.MADV_COLLAPSE) == nil || unix.Madvise(data, unix.MADV_POPULATE_WRITE) == nil {
 		return
 	}
-	for at := 0; at < len(data); at += 4096 {
-		data[at] = 0
+	for at := 0; at < len(data); at += pageSize {
+		atomic.AddUint32((*uint32)(unsafe.Pointer(&data[at])), 0) // a write that changes nothing
 	}
 }
 

@@ -10,6 +10,6 @@ func Available() bool { return false }
 // New reserves memory of a size, which is positive.
 func New(size int) (*Memory, error) { return nil, errors.ErrUnsupported }
 
-func (m *Memory) populate(data []byte) {}
+func (m *Memory) enlarge(data []byte) {}
 
 func (m *Memory) unmap() error { return nil }

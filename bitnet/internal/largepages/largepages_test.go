@@ -23,17 +23,24 @@ func TestMemory(t *testing.T) {
 	if len(data) != size || uintptr(unsafe.Pointer(&data[0]))%pageSize != 0 {
 		t.Fatalf("%d bytes at %p", len(data), &data[0])
 	}
-	m.Populate()
-	for limit := time.Now().Add(10 * time.Second); m.Populated() < size; time.Sleep(time.Millisecond) {
+	for i := range data[:size/2] {
+		data[i] = byte(i * 7) // the other half is not there yet
+	}
+	if m.Begun() {
+		t.Error("begun without being asked")
+	}
+	m.Enlarge()
+	for limit := time.Now().Add(30 * time.Second); m.Enlarged() < size; time.Sleep(time.Millisecond) {
 		if time.Now().After(limit) {
-			t.Fatalf("%d bytes of %d are there", m.Populated(), size)
+			t.Fatalf("%d bytes of %d are enlarged", m.Enlarged(), size)
 		}
+		data[1000]++ // it may be used meanwhile
+		data[1000]--
 	}
 	for i, v := range data {
-		if v != 0 {
+		if want := byte(i * 7); i < size/2 && v != want || i >= size/2 && v != 0 {
 			t.Fatalf("byte %d is %d", i, v)
 		}
-		data[i] = byte(i)
 	}
 	if large := inLargePages(t, &data[0]); large == 0 {
 		// The system may have none to give.
@@ -49,7 +56,7 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestFreeEarly gives memory back while it is being populated.
+// TestFreeEarly gives memory back while it is being enlarged.
 func TestFreeEarly(t *testing.T) {
 	if !Available() {
 		t.Skip("this system gives no large pages")
@@ -59,7 +66,7 @@ func TestFreeEarly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.Populate()
+		m.Enlarge()
 		time.Sleep(time.Duration(i) * time.Millisecond)
 		if err := m.Free(); err != nil {
 			t.Fatal(err)
