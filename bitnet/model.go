@@ -116,8 +116,8 @@ func Open(path string, opts ...Option) (*Model, error) {
 	return m, nil
 }
 
-// OpenBytes is [Open] for a GGUF file that lies in memory, such as one that
-// go:embed has put into the program. Weights are used where they lie: data must
+// OpenBytes is [Open] for a GGUF file that lies in memory, such as one that has
+// been put into the program by go:embed. Weights are used where they lie: data must
 // not change while the model is open, and any number of models may share it. The
 // model writes nothing to it, and Close leaves it alone.
 //
