@@ -137,6 +137,7 @@ func drawing(s series, runs int) (io.WriterTo, error) {
 		p := plot.New()
 		p.Title.Text, p.Title.TextStyle.Font.Size = m.benchmark+" "+m.unit, 7
 		p.X.Tick.Marker = plot.ConstantTicks(nil)
+		p.Y.Tick.Label.Font.Size = 7
 		p.Y.Tick.Marker = ticks(m.unit)
 		line, dots, err := plotter.NewLinePoints(s[m])
 		if err != nil {
