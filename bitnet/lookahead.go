@@ -65,15 +65,13 @@ func (l *lookahead) guess(tokens []int, n int) []int {
 		l.pause--
 		return nil
 	}
-	if l.length == 0 {
-		l.length = 2
-	}
+	l.length = max(l.length, 1)
 	return l.draft(tokens, min(n, l.length, mostDrafts))
 }
 
 // learn is told how much of a guess was right. Guesses that are right become
-// longer; after one of which nothing was, there is a pause, twice as long each
-// time.
+// longer. After two of which nothing was there is a pause, twice as long with each
+// more.
 func (l *lookahead) learn(guessed, right int) {
 	switch {
 	case guessed == 0:
@@ -83,7 +81,8 @@ func (l *lookahead) learn(guessed, right int) {
 		l.length, l.failed = right, 0
 	default:
 		l.length = max(l.length/2, 1)
-		l.failed++
-		l.pause = min(1<<l.failed, longestPause)
+		if l.failed++; l.failed > 1 {
+			l.pause = min(1<<l.failed, longestPause)
+		}
 	}
 }
