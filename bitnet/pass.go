@@ -61,9 +61,9 @@ const (
 	// A pass of prompts beside others has at least leastMixed rows, in steps of
 	// mixedStep, as many as make it between mixedLow and mixedHigh times as long
 	// as without prompts.
-	leastMixed = 8
-	mixedStep  = 4
-	mixedLow   = 2.25
+	leastMixed = 6
+	mixedStep  = 2
+	mixedLow   = 2.3
 	mixedHigh  = 2.75
 	// crowd is how many requests in a pass leave room for guesses.
 	crowd = 2
@@ -126,6 +126,9 @@ func newPasses(m *Model) *passes {
 }
 
 func (r *request) left() int { return len(r.tokens) - r.evaluated }
+
+// long reports whether the request is a prompt, to its end.
+func (r *request) long() bool { return len(r.tokens) > fewRows }
 
 // do has a request computed. Its results hold until the session's next one. After
 // an error, so many tokens as r.evaluated says have been evaluated.
@@ -316,7 +319,7 @@ func (p *passes) plan() (prompts, others bool) {
 	p.batch.Reset()
 	room := BlockTokens - leastMixed // prompts are never kept out
 	for _, r := range p.waiting {
-		if n := r.left(); n <= fewRows && n <= room {
+		if n := r.left(); !r.long() && n <= room {
 			p.take(r, n)
 			room -= n
 			others = true
@@ -326,7 +329,7 @@ func (p *passes) plan() (prompts, others bool) {
 		room = max(p.mixed-p.batch.Rows(), leastMixed/2)
 	}
 	for _, r := range p.waiting {
-		if n := min(r.left(), room); r.left() > fewRows && n > 0 {
+		if n := min(r.left(), room); r.long() && n > 0 {
 			p.take(r, n)
 			room -= n
 			prompts = true

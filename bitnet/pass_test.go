@@ -270,12 +270,12 @@ func TestPlan(t *testing.T) {
 		"a prompt alone":                {8, []int{192}, []int{192}},
 		"prompts in order":              {8, []int{150, 150, 9}, []int{150, 42, 0}},
 		"a prompt beside a token":       {8, []int{192, 1}, []int{7, 1}},
-		"a prompt beside many":          {8, []int{192, 8, 8, 8}, []int{4, 8, 8, 8}},
+		"a prompt beside many":          {8, []int{192, 8, 8, 8}, []int{3, 8, 8, 8}},
 		"longer passes":                 {24, []int{192, 192, 1, 1}, []int{22, 0, 1, 1}},
 		"a prompt beside a head's row":  {12, []int{100, 0}, []int{12, 0}},
-		"more than a batch of tokens":   {8, slices.Repeat([]int{1}, 200), append(slices.Repeat([]int{1}, 184), make([]int, 16)...)},
-		"prompts are never kept out":    {8, append([]int{50}, slices.Repeat([]int{8}, 30)...), append(append([]int{4}, slices.Repeat([]int{8}, 23)...), make([]int, 7)...)},
-		"a prompt's end waits no more":  {8, []int{192, 8}, []int{4, 8}},
+		"more than a batch of tokens":   {8, slices.Repeat([]int{1}, 200), append(slices.Repeat([]int{1}, 186), make([]int, 14)...)},
+		"prompts are never kept out":    {8, append([]int{50}, slices.Repeat([]int{8}, 30)...), append(append([]int{3}, slices.Repeat([]int{8}, 23)...), make([]int, 7)...)},
+		"a prompt's end waits no more":  {8, []int{192, 8}, []int{3, 8}},
 		"two prompts and their request": {16, []int{10, 192, 2}, []int{10, 4, 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -299,8 +299,8 @@ func TestPlan(t *testing.T) {
 }
 
 // TestAdapt lets passes take as long as a model would have them and expects the
-// rows of prompts beside others to settle where a pass takes two to three times
-// as long as without.
+// rows of prompts beside others to settle where a pass takes about two and a half
+// times as long as without.
 func TestAdapt(t *testing.T) {
 	for _, perRow := range []time.Duration{100 * time.Microsecond, time.Millisecond, 7 * time.Millisecond, 40 * time.Millisecond} {
 		p := passes{mixed: leastMixed}
@@ -316,7 +316,7 @@ func TestAdapt(t *testing.T) {
 			p.adapt(true, true)
 		}
 		length := float64(p.last) / float64(alone)
-		if rows != leastMixed && rows != BlockTokens-leastMixed && (length < 1.9 || length > 3) || rows == leastMixed && length < 2.25 || rows > 100 && length > 3 {
+		if rows != leastMixed && rows != BlockTokens-leastMixed && (length < 1.9 || length > 3.1) || rows == leastMixed && length < 2.2 || rows > 100 && length > 3.1 {
 			t.Errorf("%v a row: %d rows, a pass takes %.1f times as long", perRow, rows, length)
 		}
 	}
