@@ -402,7 +402,7 @@ func TestModelInParts(t *testing.T) {
 	}
 	a, b := newSession(t, openModel(t, path)), newSession(t, openModel(t, part(0)))
 	sameLogits(t, "in parts", mustAppend(t, b, ids...), mustAppend(t, a, ids...))
-	for range 2 { // of which the second asks the image of the head, which gives memory back
+	for range 2 { // of which the second asks the screen of the head, which gives memory back
 		want, err := a.Generate(t.Context(), "", GenerateOptions{MaxTokens: 4})
 		if err != nil {
 			t.Fatal(err)

@@ -545,7 +545,7 @@ func printReceipt(w io.Writer, r *receipt.Receipt) error {
 		row("first token", "%s, %s", durations.format(r.Timings.PromptSeconds), tokenRates.format(r.Timings.PromptTokensPerSecond))
 		if r.TokensGenerated > 1 {
 			if r.TokensGenerated > 2 {
-				row("second token", "%s, with the 8-bit image of the head", durations.format(r.Timings.SecondTokenSeconds))
+				row("second token", "%s, with the 8-bit screen of the head", durations.format(r.Timings.SecondTokenSeconds))
 			}
 			row("further tokens", "%s each (median), %s (95th percentile)", durations.format(r.Timings.TokenSecondsMedian), durations.format(r.Timings.TokenSecondsP95))
 			row("decoding", "%s", tokenRates.format(r.TokensPerSecond))

@@ -436,8 +436,8 @@ func BenchmarkHead(b *testing.B) {
 	})
 }
 
-// BenchmarkHeadImage is BenchmarkHead for the 8-bit image of a head.
-func BenchmarkHeadImage(b *testing.B) {
+// BenchmarkHeadScreen is BenchmarkHead for the 8-bit screen of a head.
+func BenchmarkHeadScreen(b *testing.B) {
 	const n, rows, call = 2560, 49_920, 48
 	w := make([]int8, n*rows)
 	for i := range w {
