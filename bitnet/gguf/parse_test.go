@@ -475,8 +475,9 @@ func TestArraysAreLazy(t *testing.T) {
 			}
 		})
 	}
+	// The runtime may allocate meanwhile, but not once for each string.
 	few, many := allocations(build(10)), allocations(build(10_000))
-	if few != many {
+	if many > few+10 {
 		t.Errorf("%v allocations for 10 strings, %v for 10,000", few, many)
 	}
 }
