@@ -247,6 +247,9 @@ func (f *File) SHA256() (sum [sha256.Size]byte, err error) {
 			}
 		}
 	}()
+	if err := f.Check(); err != nil {
+		return sum, err
+	}
 	const step = 4 << 20 // so long Close may have to wait
 	hash := sha256.New()
 	for _, part := range f.all() {
