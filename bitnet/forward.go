@@ -87,10 +87,10 @@ func (w *workspace) reserve(kernels *quant.Kernels, c *Config, tokens int) error
 		return engine.Vectors{Data: make([]float32, tokens*width), Width: width}
 	}
 	var err error
-	if w.narrow, err = kernels.NewActivations(tokens, c.EmbeddingLength); err != nil {
+	if w.narrow, err = kernels.NewActivations(tokens, c.EmbeddingLength, quant.I2S); err != nil {
 		return err
 	}
-	if w.wide, err = kernels.NewActivations(tokens, c.FeedForwardLength); err != nil {
+	if w.wide, err = kernels.NewActivations(tokens, c.FeedForwardLength, quant.I2S); err != nil {
 		return err
 	}
 	w.x, w.q = vectors(c.EmbeddingLength), vectors(c.EmbeddingLength)

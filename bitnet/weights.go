@@ -160,7 +160,7 @@ func (r *tensorReader) ternary(name string, columns, rows int) quant.Matrix {
 	if r.err != nil {
 		return quant.Matrix{}
 	}
-	m, err := quant.NewMatrix(rows, columns, data)
+	m, err := quant.NewMatrix(quant.I2S, rows, columns, data)
 	if err != nil {
 		r.err = &ModelError{Part: "tensor " + name, Err: err}
 	}

@@ -32,8 +32,9 @@ type Activations struct {
 }
 
 // NewActivations makes room for a number of tokens of a number of columns each,
-// at most 2³⁰ activations in all.
-func (k *Kernels) NewActivations(tokens, cols int) (*Activations, error) {
+// at most 2³⁰ activations in all, in the forms that matrices of the given formats
+// want.
+func (k *Kernels) NewActivations(tokens, cols int, formats ...Format) (*Activations, error) {
 	if tokens <= 0 || cols <= 0 || cols%BlockSize != 0 || cols > maxColumns || tokens > maxActivations/cols {
 		return nil, fmt.Errorf("%w: activations of %d tokens × %d: tokens must be positive, columns a multiple of %d up to %d, and both together at most %d", ErrShape, tokens, cols, BlockSize, maxColumns, maxActivations)
 	}

@@ -13,7 +13,7 @@ import (
 
 func tensor(t *testing.T, rows, cols int, scale float32) []byte {
 	t.Helper()
-	size, err := quant.TensorBytes(rows, cols)
+	size, err := quant.I2S.TensorBytes(rows, cols)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func tensor(t *testing.T, rows, cols int, scale float32) []byte {
 
 func matrix(t *testing.T, rows, cols int) quant.Matrix {
 	t.Helper()
-	m, err := quant.NewMatrix(rows, cols, tensor(t, rows, cols, 1))
+	m, err := quant.NewMatrix(quant.I2S, rows, cols, tensor(t, rows, cols, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,25 +61,25 @@ func TestMatrixErrors(t *testing.T) {
 		{0, 128}, {-1, 128}, {1, 0}, {1, -128}, {1, 64}, {1, 129}, {1, 1<<20 + 128},
 		{math.MaxInt, 128}, {math.MaxInt / 32, 128}, {math.MinInt, math.MinInt}, {math.MaxInt, math.MaxInt},
 	} {
-		if n, err := quant.TensorBytes(size[0], size[1]); !errors.Is(err, quant.ErrShape) {
+		if n, err := quant.I2S.TensorBytes(size[0], size[1]); !errors.Is(err, quant.ErrShape) {
 			t.Errorf("%d × %d takes %d bytes: %v", size[0], size[1], n, err)
 		}
-		if _, err := quant.NewMatrix(size[0], size[1], make([]byte, 64)); !errors.Is(err, quant.ErrShape) {
+		if _, err := quant.NewMatrix(quant.I2S, size[0], size[1], make([]byte, 64)); !errors.Is(err, quant.ErrShape) {
 			t.Errorf("a matrix of %d × %d: %v", size[0], size[1], err)
 		}
 	}
 	data := tensor(t, 3, 256, 1)
 	for _, wrong := range [][]byte{nil, data[1:], append(slices.Clone(data), 0), data[:len(data)-quant.ScaleBytes]} {
-		if _, err := quant.NewMatrix(3, 256, wrong); !errors.Is(err, quant.ErrShape) {
+		if _, err := quant.NewMatrix(quant.I2S, 3, 256, wrong); !errors.Is(err, quant.ErrShape) {
 			t.Errorf("a tensor of %d bytes, not %d: %v", len(wrong), len(data), err)
 		}
 	}
 	for _, scale := range []float32{float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN())} {
-		if _, err := quant.NewMatrix(3, 256, tensor(t, 3, 256, scale)); !errors.Is(err, quant.ErrScale) {
+		if _, err := quant.NewMatrix(quant.I2S, 3, 256, tensor(t, 3, 256, scale)); !errors.Is(err, quant.ErrScale) {
 			t.Errorf("a scale of %v: %v", scale, err)
 		}
 	}
-	m, err := quant.NewMatrix(3, 256, tensor(t, 3, 256, -0.25))
+	m, err := quant.NewMatrix(quant.I2S, 3, 256, tensor(t, 3, 256, -0.25))
 	if err != nil || m.Rows() != 3 || m.Cols() != 256 || m.Scale() != -0.25 {
 		t.Errorf("%d × %d by %v: %v", m.Rows(), m.Cols(), m.Scale(), err)
 	}
@@ -117,11 +117,11 @@ func TestNamed(t *testing.T) {
 func TestActivationsErrors(t *testing.T) {
 	for _, k := range quant.Available() {
 		for _, size := range [][2]int{{0, 128}, {-1, 128}, {1, 0}, {1, 64}, {1, -128}, {1, 1<<20 + 128}, {math.MaxInt, 128}, {math.MaxInt/128 + 1, 128}} {
-			if _, err := k.NewActivations(size[0], size[1]); !errors.Is(err, quant.ErrShape) {
+			if _, err := k.NewActivations(size[0], size[1], quant.I2S); !errors.Is(err, quant.ErrShape) {
 				t.Errorf("%s: activations of %d × %d: %v", k.Name(), size[0], size[1], err)
 			}
 		}
-		a, err := k.NewActivations(40, 256)
+		a, err := k.NewActivations(40, 256, quant.I2S)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +154,7 @@ func TestActivationsErrors(t *testing.T) {
 func TestMultiplyErrors(t *testing.T) {
 	m := matrix(t, 10, 256)
 	for _, k := range quant.Available() {
-		a, err := k.NewActivations(3, 256)
+		a, err := k.NewActivations(3, 256, quant.I2S)
 		if err != nil {
 			t.Fatal(err)
 		}

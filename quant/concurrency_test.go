@@ -23,7 +23,7 @@ func TestConcurrent(t *testing.T) {
 	tensor := make([]byte, rows*cols/4+ScaleBytes)
 	copy(tensor, randomCodes(r, rows*cols/4))
 	binary.LittleEndian.PutUint32(tensor[rows*cols/4:], math.Float32bits(0.75))
-	m, err := NewMatrix(rows, cols, tensor)
+	m, err := NewMatrix(I2S, rows, cols, tensor)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func TestConcurrent(t *testing.T) {
 		}
 	}
 	multiply := func(k *Kernels, x [][]float32, dst []float32, scratch *Scratch) error {
-		a, err := k.NewActivations(tokens, cols)
+		a, err := k.NewActivations(tokens, cols, I2S)
 		if err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ func Example() {
 		weights[i] = 1                  // the first row adds everything up,
 		weights[cols+i] = int8(i%3) - 1 // the second has −1, 0, +1, −1, …
 	}
-	size, err := quant.TensorBytes(rows, cols)
+	size, err := quant.I2S.TensorBytes(rows, cols)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -29,12 +29,12 @@ func Example() {
 	}
 	binary.LittleEndian.PutUint32(tensor[len(codes):], math.Float32bits(0.5))
 
-	matrix, err := quant.NewMatrix(rows, cols, tensor)
+	matrix, err := quant.NewMatrix(quant.I2S, rows, cols, tensor)
 	if err != nil {
 		log.Fatal(err)
 	}
 	kernels := quant.Best()
-	activations, err := kernels.NewActivations(1, cols)
+	activations, err := kernels.NewActivations(1, cols, quant.I2S)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -189,7 +189,7 @@ func vectors(yield func(name string, x []float32) bool) {
 func TestQuantize(t *testing.T) {
 	forEachKernels(t, func(t *testing.T, k *Kernels) {
 		for name, x := range vectors {
-			a, err := k.NewActivations(2, len(x))
+			a, err := k.NewActivations(2, len(x), I2S)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -228,7 +228,7 @@ func TestQuantizeNotFinite(t *testing.T) {
 				x := make([]float32, 128)
 				x[at] = bad
 				x[(at+5)%128] = math.MaxFloat32
-				a, _ := k.NewActivations(1, 128)
+				a, _ := k.NewActivations(1, 128, I2S)
 				if err := a.Quantize(0, x); err != ErrActivation {
 					t.Fatalf("%v at %d: error %v", bad, at, err)
 				}
@@ -272,12 +272,12 @@ func TestMultiply(t *testing.T) {
 				tensor := make([]byte, rows*cols/4+ScaleBytes)
 				copy(tensor, randomCodes(r, rows*cols/4))
 				copy(tensor[rows*cols/4:], "\x00\x00\x00\x3e") // 0.125
-				m, err := NewMatrix(rows, cols, tensor)
+				m, err := NewMatrix(I2S, rows, cols, tensor)
 				if err != nil {
 					t.Fatal(err)
 				}
 				for _, tokens := range []int{1, 2, 3, 7, 8, 9, 12, 21, 50} {
-					a, err := k.NewActivations(tokens, cols)
+					a, err := k.NewActivations(tokens, cols, I2S)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -370,7 +370,7 @@ func BenchmarkFewTokens(b *testing.B) {
 			matrices := make([]Matrix, matrix.count)
 			for i := range matrices {
 				tensor := randomCodes(rand.New(rand.NewPCG(4, uint64(i))), matrix.rows*matrix.cols/4)
-				m, err := NewMatrix(matrix.rows, matrix.cols, append(tensor, make([]byte, ScaleBytes)...))
+				m, err := NewMatrix(I2S, matrix.rows, matrix.cols, append(tensor, make([]byte, ScaleBytes)...))
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -412,7 +412,7 @@ func BenchmarkFewTokens(b *testing.B) {
 // randomTokens returns quantized tokens, not packed.
 func randomTokens(b *testing.B, k *Kernels, tokens, cols int) *Activations {
 	b.Helper()
-	a, err := k.NewActivations(tokens, cols)
+	a, err := k.NewActivations(tokens, cols, I2S)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -436,7 +436,7 @@ func BenchmarkMultiply512(b *testing.B) {
 		const tokens = 512
 		r := rand.New(rand.NewPCG(3, 3))
 		tensor := append(randomCodes(r, rows*cols/4), make([]byte, ScaleBytes)...)
-		m, err := NewMatrix(rows, cols, tensor)
+		m, err := NewMatrix(I2S, rows, cols, tensor)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -28,19 +28,23 @@ var ErrShape = errors.New("lengths do not fit")
 // ErrScale is wrapped by errors about a scale that is not a finite number.
 var ErrScale = errors.New("scale is not finite")
 
-// A Matrix is a view of an I2_S matrix: Rows rows of Cols ternary weights and
-// one scale. It holds no copy of the weights; whoever made it keeps their bytes
+// A Matrix is a view of a stored matrix: Rows rows of Cols ternary weights, with
+// their scale or scales. It holds no copy of the weights; whoever made it keeps their bytes
 // unchanged while it is in use. Matrices are values and may be shared by
 // goroutines.
 type Matrix struct {
+	format     Format
 	rows, cols int
 	codes      []byte
 	scale      float32
 }
 
-// TensorBytes returns the size of a rows × cols tensor as stored: a quarter of
-// a byte for each weight, and [ScaleBytes].
-func TensorBytes(rows, cols int) (int, error) {
+// TensorBytes returns the size of a rows × cols tensor as stored: for I2_S, a
+// quarter of a byte for each weight, and [ScaleBytes].
+func (f Format) TensorBytes(rows, cols int) (int, error) {
+	if f >= formats {
+		return 0, fmt.Errorf("%w: format %d is none", ErrShape, f)
+	}
 	if rows <= 0 || cols <= 0 || cols%BlockSize != 0 || cols > maxColumns {
 		return 0, fmt.Errorf("%w: a matrix of %d × %d: rows must be positive and columns a multiple of %d up to %d", ErrShape, rows, cols, BlockSize, maxColumns)
 	}
@@ -50,10 +54,9 @@ func TensorBytes(rows, cols int) (int, error) {
 	return rows*(cols/4) + ScaleBytes, nil
 }
 
-// NewMatrix reads a stored tensor: rows·cols/4 bytes of codes and the scale.
-// The matrix refers to tensor, which must stay unchanged while it is used.
-func NewMatrix(rows, cols int, tensor []byte) (Matrix, error) {
-	size, err := TensorBytes(rows, cols)
+// NewMatrix reads a stored tensor of [Format.TensorBytes] bytes. The matrix refers to tensor, which must stay unchanged while it is used.
+func NewMatrix(format Format, rows, cols int, tensor []byte) (Matrix, error) {
+	size, err := format.TensorBytes(rows, cols)
 	if err != nil {
 		return Matrix{}, err
 	}
@@ -65,8 +68,11 @@ func NewMatrix(rows, cols int, tensor []byte) (Matrix, error) {
 	if scale != scale || math.IsInf(float64(scale), 0) {
 		return Matrix{}, fmt.Errorf("%w: %v", ErrScale, scale)
 	}
-	return Matrix{rows: rows, cols: cols, codes: tensor[:n:n], scale: scale}, nil
+	return Matrix{format: format, rows: rows, cols: cols, codes: tensor[:n:n], scale: scale}, nil
 }
+
+// Format returns how the weights are stored.
+func (m Matrix) Format() Format { return m.format }
 
 // Rows returns the number of rows: the length of a product.
 func (m Matrix) Rows() int { return m.rows }

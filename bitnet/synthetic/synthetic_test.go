@@ -167,7 +167,7 @@ func TestWeights(t *testing.T) {
 			t.Errorf("%.3f of the weights are %d, want %v", count[i], i-1, want)
 		}
 	}
-	matrix, err := quant.NewMatrix(256, 512, tensor.Data)
+	matrix, err := quant.NewMatrix(quant.I2S, 256, 512, tensor.Data)
 	if err != nil {
 		t.Fatal(err)
 	}
