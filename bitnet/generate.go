@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gobitnet/gobitnet/bitnet/internal/kernel"
-	"github.com/gobitnet/gobitnet/bitnet/internal/portable"
+	"github.com/gobitnet/gobitnet/internal/portable"
 )
 
 // GenerateOptions say how tokens are chosen and when generation ends. The zero

@@ -7,7 +7,7 @@ import (
 
 	"github.com/gobitnet/gobitnet/bitnet/arithmetic/_train/internal/matrix"
 	"github.com/gobitnet/gobitnet/bitnet/arithmetic/_train/internal/vector"
-	"github.com/gobitnet/gobitnet/bitnet/internal/portable"
+	"github.com/gobitnet/gobitnet/internal/portable"
 )
 
 // A shape is what the model is made of.

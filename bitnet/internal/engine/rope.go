@@ -1,7 +1,7 @@
 package engine
 
 import (
-	"github.com/gobitnet/gobitnet/bitnet/internal/portable"
+	"github.com/gobitnet/gobitnet/internal/portable"
 )
 
 // RoPE holds the frequencies of rotary position embedding (Su et al.,

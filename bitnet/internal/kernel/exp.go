@@ -3,7 +3,7 @@ package kernel
 import (
 	"math"
 
-	"github.com/gobitnet/gobitnet/bitnet/internal/portable"
+	"github.com/gobitnet/gobitnet/internal/portable"
 )
 
 // The constants of Exp. ln2High has so few bits that its product with a small

@@ -5,7 +5,7 @@ import (
 
 	"github.com/x448/float16"
 
-	"github.com/gobitnet/gobitnet/bitnet/internal/portable"
+	"github.com/gobitnet/gobitnet/internal/portable"
 )
 
 // generic is the implementation in plain Go, which defines what the others

@@ -1,6 +1,6 @@
 package matrix
 
-import "github.com/gobitnet/gobitnet/bitnet/internal/portable"
+import "github.com/gobitnet/gobitnet/internal/portable"
 
 // generic is the implementation in plain Go, which defines what the others
 // compute.

@@ -7,7 +7,7 @@ import (
 	"runtime"
 	"testing"
 
-	"github.com/gobitnet/gobitnet/bitnet/internal/portable"
+	"github.com/gobitnet/gobitnet/internal/portable"
 )
 
 // filled returns a matrix of random numbers with a wide range of exponents, so

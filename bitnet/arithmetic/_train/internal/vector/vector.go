@@ -5,7 +5,7 @@
 // A strided list of rows is a slice whose rows begin stride numbers apart.
 package vector
 
-import "github.com/gobitnet/gobitnet/bitnet/internal/portable"
+import "github.com/gobitnet/gobitnet/internal/portable"
 
 // lanes is the number of partial sums of a dot product, and the unit of all
 // lengths.
