@@ -566,9 +566,10 @@ func TestTensorTypeSizes(t *testing.T) {
 		IQ1_S: 2 * (2 + 32 + 16), IQ1_M: 2 * (32 + 16 + 8),
 		IQ4_NL: 16 * (2 + 16), IQ4_XS: 2 * (2 + 2 + 4 + 128),
 		TQ1_0: 2 * (48 + 4 + 2), TQ2_0: 2 * (64 + 2),
-		I2S: 512/4 + 32,
+		I2S:  512/4 + 32,
+		Q2_0: 8 * (2 + 16), PQ2_0: 4 * (2 + 32), PTQ1_0: 4 * (24 + 2 + 2),
 	}
-	for typ := range TensorType(64) {
+	for typ := range TensorType(256) {
 		size, known, reason := typ.size([]int{256, 2})
 		wantSize, wantKnown := want[typ]
 		if size != wantSize || known != wantKnown || reason != "" {

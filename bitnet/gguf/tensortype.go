@@ -11,7 +11,7 @@ import (
 type TensorType uint32
 
 // The tensor types. Those named F, BF or I and a number of bits store each
-// element by itself; the others store blocks of 32, 128 or 256 elements.
+// element by itself; the others store blocks of 32, 64, 128 or 256 elements.
 const (
 	F32     TensorType = 0
 	F16     TensorType = 1
@@ -49,6 +49,12 @@ const (
 	// float32 scale and 28 bytes of padding for the whole tensor: a tensor of n
 	// weights takes n/4 + 32 bytes.
 	I2S TensorType = 36
+
+	// Ternary weights with a float16 scale for each block of 64 or 128. The last
+	// two are known to the fork of ggml that their models come with only.
+	Q2_0   TensorType = 42
+	PQ2_0  TensorType = 142
+	PTQ1_0 TensorType = 143
 )
 
 // layout is how many elements a block has and how many bytes it takes. A type
@@ -100,6 +106,9 @@ var layouts = map[TensorType]layout{
 	37:      {name: "I8_S (type 37)"},
 	38:      {name: "TL1 (type 38)"},
 	39:      {name: "TL2 or MXFP4 (type 39)"}, // ggml and its fork for BitNet number them alike
+	Q2_0:    {"Q2_0", 64, 18},
+	PQ2_0:   {"PQ2_0", 128, 34},
+	PTQ1_0:  {"PTQ1_0", 128, 28},
 }
 
 // String returns the type's usual name, such as "F16" or "I2_S", and its number
