@@ -17,6 +17,7 @@ var avx2 = Kernels{
 	unpackTile:  unpackTileAVX2,
 	mulTile:     mulTileAVX2,
 	scaleSums:   scaleSumsAVX2,
+	blocks:      blocksGeneric,
 	limits:      limits{readAVX2, peakAVX2, 32 * peakProducts},
 }
 

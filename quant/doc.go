@@ -1,10 +1,10 @@
-// Package quant holds the number format of BitNet b1.58 models and the integer
-// arithmetic on it: ternary weights in two bits each (I2_S), activations in
+// Package quant holds the number formats of ternary models and the integer
+// arithmetic on them: weights −1, 0 and +1 in two bits or fewer, activations in
 // eight bits, and their exact products.
 //
 // # Weights
 //
-// I2_S stores a matrix row after row. A row is a sequence of blocks of
+// [I2S] stores a matrix row after row. A row is a sequence of blocks of
 // [BlockSize] weights in [BlockBytes] bytes: byte j of a block holds weight j
 // in bits 7–6, weight j+32 in bits 5–4, weight j+64 in bits 3–2 and weight
 // j+96 in bits 1–0. A code c stands for the weight c−1. Ternary models use the
@@ -12,6 +12,10 @@
 // that a damaged file, too, gives the same numbers everywhere. One float32
 // scale, common to the whole matrix, follows the last row. The format is
 // Microsoft's, from the BitNet inference engine.
+//
+// The other formats are those of the ggml library and of its fork for the Bonsai
+// models: blocks of 64, 128 or 256 weights with a float16 scale each, beside codes
+// of two bits, or bytes of five weights to the base of three.
 //
 // # Activations
 //
@@ -21,6 +25,9 @@
 //	s = 127 / max(max|x|, 1e-5)
 //	q = clamp(round-half-even(x·s), −128, 127)
 //
+// For the formats with scales for blocks the same is done for each block of 64 or
+// 128 activations.
+//
 // # Products
 //
 // With weights w, their scale and activations q, s the product of a row is
@@ -29,7 +36,12 @@
 //
 // where the sum is an exact integer, the division and the multiplication are
 // each rounded to float32. Because the sum is exact, its order does not
-// matter, and every kernel gives the same bits.
+// matter, and every kernel gives the same bits. Where blocks have scales, the sums
+// of blocks are exact, and are added up in ascending order:
+//
+//	y = y + (Σ w·q) · (weight scale · activation scale)
+//
+// with one rounding for each block (a fused multiply-add).
 //
 // # Kernels
 //

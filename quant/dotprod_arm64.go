@@ -22,6 +22,7 @@ var dotprod = Kernels{
 	unpackTile:  unpackTileDotprod,
 	mulTile:     mulTileDotprod,
 	scaleSums:   scaleSumsNeon,
+	blocks:      blocksGeneric,
 	limits:      limits{readNeon, peakDotprod, 16 * peakProducts},
 }
 

@@ -13,6 +13,7 @@ var generic = Kernels{
 	tileRows:    16,
 	minPanel:    math.MaxInt, // codeDots is faster for any number of them
 	scaleSums:   scaleSumsGeneric,
+	blocks:      blocksGeneric,
 	limits:      limits{readGeneric, multiplyGeneric, productsGeneric},
 }
 

@@ -17,12 +17,12 @@ type Kernels struct {
 
 	// absMax returns the largest magnitude in x as float32 bits without the
 	// sign. As integers, these order infinity and NaN above every number.
-	// len(x) is a positive multiple of BlockSize.
+	// len(x) is a positive multiple of 32.
 	absMax func(x []float32) uint32
 
 	// roundScaled stores round-half-even(x[i]·s), clamped to −128…127, in q
-	// and returns the sum of q. len(x) == len(q), a positive multiple of
-	// BlockSize; the values of x are finite.
+	// and returns the sum of q. len(x) == len(q), a positive multiple of 32;
+	// the values of x are finite.
 	roundScaled func(q []int8, x []float32, s float32) int32
 
 	// codeDots computes the products of rows of codes (0…3, not weights) with
@@ -61,6 +61,7 @@ type Kernels struct {
 	// operation rounded to float32. len(dst) == len(sums), any length.
 	scaleSums func(dst []float32, sums []int32, offset int32, s, scale float32)
 
+	blocks blockKernels
 	limits limits
 }
 

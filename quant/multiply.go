@@ -7,6 +7,9 @@ import "fmt"
 type Scratch struct {
 	sums []int32
 	tile []byte
+
+	// Of matrices whose blocks have scales: those of a tile, and its products.
+	scales, products []float32
 }
 
 // sumsPerCall bounds the rows of one codeDots call, so that assembly, which
@@ -52,6 +55,17 @@ func (k *Kernels) Multiply(dst []float32, stride int, m Matrix, a *Activations, 
 	if m.cols != a.cols || stride < m.rows || len(dst) < m.rows || a.tokens > 1 && (len(dst)-m.rows)/(a.tokens-1) < stride {
 		return fmt.Errorf("%w: %d × %d weights with %d tokens of %d, into %d products at a stride of %d", ErrShape, m.rows, m.cols, a.tokens, a.cols, len(dst), stride)
 	}
+	if m.format != I2S {
+		images := a.blocks[layouts[m.format].form]
+		if images == nil {
+			return fmt.Errorf("%w: %v weights with activations that were not made for them", ErrShape, m.format)
+		}
+		k.multiplyBlocks(dst, stride, m, a, images, scratch)
+		return nil
+	}
+	if a.q == nil {
+		return fmt.Errorf("%w: %v weights with activations that were not made for them", ErrShape, m.format)
+	}
 	if a.tokens < k.minPanel {
 		k.multiplyTokens(dst, stride, m, a, scratch)
 	} else {
@@ -88,7 +102,7 @@ func (k *Kernels) multiplyTiles(dst []float32, stride int, m Matrix, a *Activati
 	for lo := 0; lo < m.rows; lo += k.tileRows {
 		hi := min(lo+k.tileRows, m.rows)
 		k.unpackTile(tile, m.codes[lo*rowBytes:hi*rowBytes], m.cols)
-		for p := 0; p < a.Panels(); p++ {
+		for p := 0; p < panelsOf(a.tokens, k.panelTokens); p++ {
 			k.mulTile(sums, tile, a.panel(p), m.cols)
 			first := p * k.panelTokens
 			for t := first; t < min(first+k.panelTokens, a.tokens); t++ {

@@ -22,6 +22,7 @@ var neon = Kernels{
 	unpackTile:  unpackTileNeon,
 	mulTile:     mulTileNeon,
 	scaleSums:   scaleSumsNeon,
+	blocks:      blocksGeneric,
 	limits:      limits{readNeon, peakNeon, 8 * peakProducts},
 }
 

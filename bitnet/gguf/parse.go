@@ -366,6 +366,7 @@ func (p *parser) tensors(f *File, tensorCount int) error {
 
 	dataStart := alignUp(int64(p.off), f.alignment)
 	f.dataStart = int(min(dataStart, int64(len(p.data))))
+	renameLegacy(f.tensors, f.alignment, int64(len(p.data))-dataStart)
 	ends := make([]int64, tensorCount)
 	for i := range f.tensors {
 		t := &f.tensors[i]

@@ -51,7 +51,9 @@ const (
 	I2S TensorType = 36
 
 	// Ternary weights with a float16 scale for each block of 64 or 128. The last
-	// two are known to the fork of ggml that their models come with only.
+	// two are known to the fork of ggml that their models come with only. Older
+	// files have PQ2_0 under the number of Q2_0; where the places of its tensors
+	// tell so, their type is PQ2_0 here.
 	Q2_0   TensorType = 42
 	PQ2_0  TensorType = 142
 	PTQ1_0 TensorType = 143
