@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"unsafe"
 
 	"github.com/gobitnet/gobitnet/bitnet/gguf"
 	"github.com/gobitnet/gobitnet/bitnet/internal/engine"
@@ -121,8 +120,8 @@ func Open(path string, opts ...Option) (*Model, error) {
 // not change while the model is open, and any number of models may share it. The
 // model writes nothing to it, and Close leaves it alone.
 //
-// Where data begins at an odd address, or the platform is a big-endian one, the
-// float16 tables are copied.
+// Where data begins at an odd address, or the platform is a big-endian one, tables
+// of floating-point numbers are copied.
 func OpenBytes(data []byte, opts ...Option) (*Model, error) {
 	f, err := gguf.Parse(data)
 	if err != nil {
@@ -192,7 +191,7 @@ func newModel(f *gguf.File, opts []Option, mapped bool) (*Model, error) {
 	if m.engine, err = engine.New(o.threads, kernels); err != nil {
 		return nil, &OptionError{Option: "kernels", Err: err}
 	}
-	m.head = engine.NewHead(m.weights.head, m.config.EmbeddingLength, m.giveBackHead)
+	m.head = engine.NewHead(m.weights.head, m.file.Release)
 	m.passes = newPasses(m)
 	f.Release(f.Header()) // everything in it has been copied
 	return m, nil
@@ -274,16 +273,6 @@ func (m *Model) screened(wanted bool) bool {
 		m.engine.BuildScreen(m.head, m.residence.screenMemory(m.head.ScreenBytes()))
 	}
 	return m.head.Screened()
-}
-
-// giveBackHead hands back the memory of a stretch of the output head.
-func (m *Model) giveBackHead(rows []uint16) {
-	data := m.weights.headTensor.Data
-	if len(rows) == 0 || len(data) == 0 || unsafe.Pointer(&data[0]) != unsafe.Pointer(&m.weights.head[0]) {
-		return // the head is a copy, not the mapped file
-	}
-	start := int(uintptr(unsafe.Pointer(&rows[0])) - uintptr(unsafe.Pointer(&data[0])))
-	m.file.Release(data[start : start+2*len(rows)])
 }
 
 // cacheShape returns the shape of a session's KV cache.

@@ -2,6 +2,7 @@ package bitnet
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -12,8 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobitnet/gobitnet/bitnet/gguf"
 	"github.com/gobitnet/gobitnet/bitnet/internal/engine"
 	"github.com/gobitnet/gobitnet/bitnet/internal/kvcache"
+	"github.com/gobitnet/gobitnet/bitnet/internal/table"
 	"github.com/gobitnet/gobitnet/quant"
 )
 
@@ -203,14 +206,17 @@ func TestOnePassForAll(t *testing.T) {
 // TestNotFiniteAlone has one of three sessions in a pass meet infinities.
 func TestNotFiniteAlone(t *testing.T) {
 	m := tinyModel(t, WithThreads(2))
-	width := m.config.EmbeddingLength
-	m.weights.embedding = slices.Clone(m.weights.embedding)
-	m.weights.embedding[77*width+3] = 0x7c00 // +Inf
+	rows, width := m.weights.embedding.Rows(), m.config.EmbeddingLength
+	data := slices.Clone(m.weights.embedding.Bytes(0, rows))
+	binary.LittleEndian.PutUint16(data[2*(77*width+3):], 0x7c00) // +Inf
+	var err error
+	if m.weights.embedding, err = table.New(gguf.F16, rows, width, data); err != nil {
+		t.Fatal(err)
+	}
 	want := mustAppend(t, newSession(t, m), 5, 6, 7)
 	a, b, bad := newSession(t, m), newSession(t, m), newSession(t, m)
 	before := mustAppend(t, bad, 8, 9)
 	var first, second []float32
-	var err error
 	together(t, m,
 		func() { first, _ = a.Append(context.Background(), []int{5, 6, 7}) },
 		func() { _, err = bad.Append(context.Background(), []int{10, 77, 11}) },

@@ -4,20 +4,18 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"unsafe"
 
 	"github.com/gobitnet/gobitnet/bitnet/gguf"
+	"github.com/gobitnet/gobitnet/bitnet/internal/table"
 	"github.com/gobitnet/gobitnet/quant"
 )
 
 // weights are the tensors of a model, under their names in the file. Matrices
-// and the float16 tables lie in the mapped file; norms are copies. The tables end
-// with the vocabulary: rows behind it stand for no token, and nothing computes
-// their logits.
+// and tables lie in the mapped file; norms are copies. The tables end with the
+// vocabulary: rows behind it stand for no token, and nothing computes their logits.
 type weights struct {
-	embedding  []uint16 // token_embd.weight [vocabulary][width]
-	head       []uint16 // output.weight, or the embedding
-	headTensor gguf.Tensor
+	embedding  *table.Table // token_embd.weight [vocabulary][width]
+	head       *table.Table // output.weight, or the embedding
 	outputNorm []float32
 	blocks     []block
 }
@@ -31,14 +29,12 @@ func readWeights(f *gguf.File, c Config) (*weights, error) {
 	r := tensorReader{file: f, used: make(map[string]bool)}
 	width, inner, kv := c.EmbeddingLength, c.FeedForwardLength, c.KVHeads*c.HeadSize
 	w := &weights{
-		embedding:  r.half("token_embd.weight", width, c.VocabularySize),
+		embedding:  r.table("token_embd.weight", width, c.VocabularySize),
 		outputNorm: r.vector("output_norm.weight", width),
 	}
 	w.head = w.embedding
-	w.headTensor, _ = f.Tensor("token_embd.weight")
 	if !c.TiedHead {
-		w.head = r.half("output.weight", width, c.VocabularySize)
-		w.headTensor, _ = f.Tensor("output.weight")
+		w.head = r.table("output.weight", width, c.VocabularySize)
 	}
 	for i := 0; i < c.Blocks && r.err == nil; i++ {
 		name := fmt.Sprintf("blk.%d.", i)
@@ -133,26 +129,21 @@ func (r *tensorReader) vector(name string, n int) []float32 {
 	return x
 }
 
-// half returns the first rows of a float16 table, which may have more.
-func (r *tensorReader) half(name string, columns, rows int) []uint16 {
-	all := rows
+// table returns the first rows of a table of any type, which may have more.
+func (r *tensorReader) table(name string, columns, rows int) *table.Table {
+	all, kind := rows, gguf.F16
 	if t, ok := r.file.Tensor(name); ok && len(t.Dims) == 2 {
-		all = max(all, t.Dims[1])
+		all, kind = max(all, t.Dims[1]), t.Type
 	}
-	data := r.tensor(name, gguf.F16, columns, all)
-	if len(data) == 0 {
+	data := r.tensor(name, kind, columns, all)
+	if r.err != nil {
 		return nil
 	}
-	data = data[:2*columns*rows]
-	littleEndian := binary.NativeEndian.Uint16([]byte{1, 0}) == 1
-	if littleEndian && uintptr(unsafe.Pointer(&data[0]))%2 == 0 {
-		return unsafe.Slice((*uint16)(unsafe.Pointer(&data[0])), len(data)/2)
+	t, err := table.New(kind, rows, columns, data)
+	if err != nil {
+		r.err = &ModelError{Part: "tensor " + name, Err: err}
 	}
-	x := make([]uint16, len(data)/2)
-	for i := range x {
-		x[i] = binary.LittleEndian.Uint16(data[2*i:])
-	}
-	return x
+	return t
 }
 
 func (r *tensorReader) ternary(name string, columns, rows int) quant.Matrix {

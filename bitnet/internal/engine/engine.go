@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gobitnet/gobitnet/bitnet/internal/kernel"
+	"github.com/gobitnet/gobitnet/bitnet/internal/table"
 	"github.com/gobitnet/gobitnet/bitnet/internal/threads"
 	"github.com/gobitnet/gobitnet/quant"
 )
@@ -102,6 +103,7 @@ type Engine struct {
 // workspace is the memory of one thread.
 type workspace struct {
 	scratch  quant.Scratch
+	table    table.Scratch
 	row      []float32
 	up       []float32
 	half     []uint16
@@ -192,10 +194,9 @@ func (e *Engine) Begin(b *Batch, rope *RoPE, queryHeads int) {
 }
 
 // Embed stores the embedding of each token in x.
-func (e *Engine) Embed(x Vectors, embedding []uint16, b *Batch) {
+func (e *Engine) Embed(x Vectors, embedding *table.Table, b *Batch) {
 	for r := range b.rows {
-		id := b.rows[r].token
-		kernel.Widen(x.Row(r), embedding[id*x.Width:(id+1)*x.Width])
+		embedding.Widen(x.Row(r), b.rows[r].token)
 	}
 }
 

@@ -1,9 +1,12 @@
 package engine
 
-import "github.com/gobitnet/gobitnet/bitnet/internal/kernel"
+import (
+	"github.com/gobitnet/gobitnet/bitnet/internal/kernel"
+	"github.com/gobitnet/gobitnet/bitnet/internal/table"
+)
 
 const (
-	// headRowsPerPart is how many rows of the float16 head a thread takes at a
+	// headRowsPerPart is how many rows of the head a thread takes at a
 	// time, and headRowsPerCall what one kernel call may take without holding up
 	// the garbage collector. Its rows stay in the second-level cache for all
 	// vectors.
@@ -18,37 +21,36 @@ const (
 	singlesPerRelease = 64
 )
 
-// A Head is the output head of a model, a float16 row for each token of the
-// vocabulary, and, once it has been built, the screen of it.
+// A Head is the output head of a model, a row for each token of the vocabulary,
+// and, once it has been built, the screen of it.
 type Head struct {
-	rows    []uint16
-	width   int
-	release func(rows []uint16) // nil where memory cannot be handed back
+	table   *table.Table
+	release func(data []byte) // nil where memory cannot be handed back
 	screen  *screen
 	singles int // rows read here and there since memory was handed back
 }
 
-// NewHead makes a head of rows of width values each. release, where it is not
-// nil, hands back the memory of a stretch of rows, which must remain readable.
-func NewHead(rows []uint16, width int, release func(rows []uint16)) *Head {
-	return &Head{rows: rows, width: width, release: release}
+// NewHead makes a head of a table. release, where it is not nil, hands back the
+// memory of a stretch of its rows, which must remain readable.
+func NewHead(t *table.Table, release func(data []byte)) *Head {
+	return &Head{table: t, release: release}
 }
 
 // Rows returns the number of rows: the length of all logits.
-func (h *Head) Rows() int { return len(h.rows) / h.width }
+func (h *Head) Rows() int { return h.table.Rows() }
 
 // readSingles counts rows that were read here and there, and hands memory back
 // when they have become many.
 func (h *Head) readSingles(n int) {
 	if h.singles += n; h.singles >= singlesPerRelease && h.release != nil {
-		h.release(h.rows)
+		h.release(h.table.Bytes(0, h.Rows()))
 		h.singles = 0
 	}
 }
 
 type headProduct struct {
 	head        *Head
-	x           []float32 // vector after vector
+	x           table.Vectors
 	logits      [][]float32
 	release     bool
 	rowsPerPart int
@@ -59,10 +61,8 @@ type headProduct struct {
 // memory is handed back as soon as it has been read.
 func (e *Engine) Logits(logits [][]float32, h *Head, x [][]float32, release bool) {
 	j := &e.head
-	j.head, j.logits, j.x = h, logits, j.x[:0]
-	for _, v := range x {
-		j.x = append(j.x, v...)
-	}
+	j.head, j.logits = h, logits
+	j.x.Set(h.table, x...)
 	e.counts[headFloat16] += uint64(len(x))
 	j.release, j.rowsPerPart = release && h.release != nil, headRowsPerPart
 	if j.release {
@@ -79,22 +79,22 @@ func (e *Engine) headPart(thread, part int) {
 		e.headRows(&e.workers[thread], lo, min(lo+headRowsPerCall, end))
 	}
 	if j.release {
-		j.head.release(j.head.rows[start*j.head.width : end*j.head.width])
+		j.head.release(j.head.table.Bytes(start, end))
 	}
 }
 
 // headRows computes a few logits of every vector.
 func (e *Engine) headRows(w *workspace, lo, hi int) {
-	j, n := &e.head, e.head.head.width
-	rows := j.head.rows[lo*n : hi*n]
+	j := &e.head
+	t := j.head.table
 	if len(j.logits) == 1 {
-		e.float.DotsHalf(j.logits[0][lo:hi], rows, j.x, n)
+		t.Multiply(j.logits[0][lo:hi], e.float, lo, hi, &j.x, 0, 1, &w.table)
 		return
 	}
 	for first := 0; first < len(j.logits); first += kernel.MaxVectors {
 		last := min(first+kernel.MaxVectors, len(j.logits))
 		w.products = grow(w.products, (last-first)*(hi-lo))
-		e.float.DotsHalf(w.products, rows, j.x[first*n:last*n], n)
+		t.Multiply(w.products, e.float, lo, hi, &j.x, first, last, &w.table)
 		for v := first; v < last; v++ {
 			copy(j.logits[v][lo:hi], w.products[(v-first)*(hi-lo):])
 		}

@@ -5,12 +5,13 @@ import (
 	"slices"
 
 	"github.com/gobitnet/gobitnet/bitnet/internal/kernel"
+	"github.com/gobitnet/gobitnet/bitnet/internal/table"
 )
 
 // Greedy decoding needs the largest logit, not all of them. A screen is the
-// output head in 8 bits, half the memory to read, with a bound on what that
-// changes; the rows whose logit can be among the largest are then computed
-// from the float16 head itself.
+// output head in 8 bits, half the memory of a float16 one to read, with a bound on
+// what that changes; the rows whose logit can be among the largest are then
+// computed from the head itself.
 //
 // Let a row of the head be w = step·q + e, with q the 8-bit row, and let the
 // vector that it is multiplied with be x = unit·y + d, with y 16-bit integers.
@@ -19,7 +20,7 @@ import (
 //	|w·x − step·unit·(q·y)| ≤ ‖e‖·‖x‖ + ‖step·q‖·‖d‖ ≤ ‖e‖·(‖x‖+‖d‖) + ‖w‖·‖d‖
 //
 // by the Cauchy–Schwarz inequality, q·y being an exact integer. The logit that
-// the float16 kernel computes differs from w·x by at most γ·‖w‖·‖x‖, where γ =
+// the head's kernel computes differs from w·x by at most γ·‖w‖·‖x‖, where γ =
 // m·u/(1−m·u), u = 2⁻²⁴ and m is the longest chain of roundings (Higham,
 // "Accuracy and Stability of Numerical Algorithms", section 3.1). A row can be
 // among the k largest only if its upper bound is not below the k-th largest of
@@ -27,8 +28,8 @@ import (
 type screen struct {
 	cols int
 	// q holds the 8-bit rows, releaseRowsPerPart in each piece. Pieces come into
-	// being as the rows are read, so that the memory of the float16 head, handed
-	// back meanwhile, makes room for them.
+	// being as the rows are read, so that the memory of the head, handed back
+	// meanwhile, makes room for them.
 	q    [][]int8
 	rows []screenRow
 	// most holds the largest numbers of the rows of each piece.
@@ -78,8 +79,10 @@ type Query struct {
 type screening struct {
 	head    *Head
 	memory  []int8
-	queries []*Query  // those that the screen can answer
-	y       []int16   // their vectors, one after the other
+	queries []*Query // those that the screen can answer
+	vectors [][]float32
+	x       table.Vectors
+	y       []int16   // the images of their vectors, one after the other
 	found   []finding // [thread][query]
 	dots    [][]int32 // [thread]
 	exacts  []exact
@@ -105,7 +108,7 @@ type finding struct {
 func (h *Head) Screened() bool { return h.screen != nil }
 
 // ScreenBytes returns how many bytes the 8-bit rows of a screen take.
-func (h *Head) ScreenBytes() int { return len(h.rows) }
+func (h *Head) ScreenBytes() int { return h.Rows() * h.table.Columns() }
 
 // BuildScreen makes the screen of a head. Its rows come to lie in memory, of
 // ScreenBytes, or where that is nil in memory of their own.
@@ -113,13 +116,13 @@ func (e *Engine) BuildScreen(h *Head, memory []int8) {
 	j := &e.screen
 	rows := h.Rows()
 	parts := partsOf(rows, releaseRowsPerPart)
-	h.screen = &screen{cols: h.width, q: make([][]int8, parts), rows: make([]screenRow, rows), most: make([]screenRow, parts)}
+	h.screen = &screen{cols: h.table.Columns(), q: make([][]int8, parts), rows: make([]screenRow, rows), most: make([]screenRow, parts)}
 	j.head, j.memory = h, memory
 	e.Pool.Run(parts, j.build)
 	j.memory = nil
 }
 
-func (e *Engine) buildScreenPart(_, part int) {
+func (e *Engine) buildScreenPart(thread, part int) {
 	j := &e.screen
 	h, s := j.head, j.head.screen
 	lo, hi := part*releaseRowsPerPart, min((part+1)*releaseRowsPerPart, len(s.rows))
@@ -128,13 +131,15 @@ func (e *Engine) buildScreenPart(_, part int) {
 	} else {
 		s.q[part] = make([]int8, (hi-lo)*s.cols)
 	}
+	// A square below float32's smallest numbers is off by so much at most.
+	lost := float64(s.cols) * math.SmallestNonzeroFloat32
 	for r := lo; r < hi; r++ {
 		q := s.stretch(r, r+1)
-		step, rest, squares := e.float.QuantizeHalf(q, h.rows[r*s.cols:(r+1)*s.cols])
+		step, rest, squares := h.table.Quantize(q, e.float, r, &e.workers[thread].table)
 		row := screenRow{
 			step: step,
-			rest: float32(math.Sqrt(float64(rest)) * outward),
-			norm: float32(math.Sqrt(float64(squares)) * outward),
+			rest: float32(math.Sqrt(float64(rest)+lost) * outward),
+			norm: float32(math.Sqrt(float64(squares)+lost) * outward),
 		}
 		if sum := row.step + row.rest + row.norm; sum-sum != 0 {
 			// Infinite or not a number: nothing is known of this row.
@@ -146,17 +151,18 @@ func (e *Engine) buildScreenPart(_, part int) {
 		*most = screenRow{max(most.step, row.step), max(most.rest, row.rest), max(most.norm, row.norm)}
 	}
 	if h.release != nil {
-		h.release(h.rows[lo*s.cols : hi*s.cols])
+		h.release(h.table.Bytes(lo, hi))
 	}
 }
 
 // Largest answers queries by the screen of a head, which has been built.
 func (e *Engine) Largest(h *Head, queries []*Query) {
 	j := &e.screen
-	j.head, j.queries, j.y = h, j.queries[:0], j.y[:0]
+	j.head, j.queries, j.vectors, j.y = h, j.queries[:0], j.vectors[:0], j.y[:0]
 	for _, q := range queries {
 		if q.Found = q.K < h.Rows() && q.quantize(); q.Found {
 			j.queries = append(j.queries, q)
+			j.vectors = append(j.vectors, q.X)
 			j.y = append(j.y, q.y...)
 		}
 	}
@@ -164,6 +170,8 @@ func (e *Engine) Largest(h *Head, queries []*Query) {
 	if n == 0 {
 		return
 	}
+	j.x.Set(h.table, j.vectors...)
+	clear(j.vectors)
 	e.counts[headInt8] += uint64(n)
 	for len(j.found) < n*len(e.workers) {
 		j.found = append(j.found, finding{})
@@ -324,12 +332,12 @@ func (f *finding) offer(v float64, k int) {
 	}
 }
 
-func (e *Engine) exactRowsPart(_, part int) {
+func (e *Engine) exactRowsPart(thread, part int) {
 	j := &e.screen
-	n := j.head.width
 	for i := part * exactRowsPerPart; i < min((part+1)*exactRowsPerPart, len(j.exacts)); i++ {
-		q, at := j.queries[j.exacts[i].query], j.exacts[i].at
+		query, at := j.exacts[i].query, j.exacts[i].at
+		q := j.queries[query]
 		r := q.Rows[at]
-		e.float.DotsHalf(q.Logits[at:at+1], j.head.rows[r*n:(r+1)*n], q.X, n)
+		j.head.table.Multiply(q.Logits[at:at+1], e.float, r, r+1, &j.x, query, query+1, &e.workers[thread].table)
 	}
 }

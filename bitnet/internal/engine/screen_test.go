@@ -2,12 +2,15 @@ package engine
 
 import (
 	"context"
+	"encoding/binary"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
+	"github.com/gobitnet/gobitnet/bitnet/gguf"
 	"github.com/gobitnet/gobitnet/bitnet/internal/kernel"
+	"github.com/gobitnet/gobitnet/bitnet/internal/table"
 	"github.com/gobitnet/gobitnet/quant"
 )
 
@@ -48,7 +51,10 @@ func hostileHead(r *rand.Rand, rows, cols int) []uint16 {
 func TestBounds(t *testing.T) {
 	const rows, cols = 2000, 384
 	r := rand.New(rand.NewPCG(1, 2))
-	head := hostileHead(r, rows, cols)
+	var data []byte
+	for _, h := range hostileHead(r, rows, cols) {
+		data = binary.LittleEndian.AppendUint16(data, h)
+	}
 	for _, k := range quant.Available() {
 		t.Run(k.Name(), func(t *testing.T) {
 			e, err := New(2, k)
@@ -61,9 +67,13 @@ func TestBounds(t *testing.T) {
 			}
 			defer e.Pool.Release()
 			released := make([]int, rows)
-			h := NewHead(head, cols, func(part []uint16) {
-				at := (len(head) - cap(part)) / cols
-				for i := range len(part) / cols {
+			rowsOf, err := table.New(gguf.F16, rows, cols, data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := NewHead(rowsOf, func(part []byte) {
+				at := (cap(data) - cap(part)) / (2 * cols)
+				for i := range len(part) / (2 * cols) {
 					released[at+i]++
 				}
 			})

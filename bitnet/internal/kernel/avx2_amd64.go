@@ -15,8 +15,11 @@ var avx2 = Set{
 	MulFloat:       mulFloatAVX2,
 	Softmax:        softmaxAVX2,
 	DotsHalf:       dotsHalfAVX2,
+	DotsFloat:      dotsFloatGeneric,
 	DotsInt8:       dotsInt8AVX2,
 	QuantizeHalf:   quantizeHalfAVX2,
+	QuantizeFloat:  quantizeFloatGeneric,
+	WidenBrain:     WidenBrain,
 }
 
 //go:noescape

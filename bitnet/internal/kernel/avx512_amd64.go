@@ -15,8 +15,11 @@ var avx512 = Set{
 	MulFloat:       mulFloatAVX512,
 	Softmax:        softmaxAVX512,
 	DotsHalf:       dotsHalfAVX512,
+	DotsFloat:      dotsFloatGeneric,
 	DotsInt8:       dotsInt8AVX512,
 	QuantizeHalf:   quantizeHalfAVX512,
+	QuantizeFloat:  quantizeFloatGeneric,
+	WidenBrain:     WidenBrain,
 }
 
 //go:noescape

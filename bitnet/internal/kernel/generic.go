@@ -21,8 +21,11 @@ var generic = Set{
 	MulFloat:       mulFloatGeneric,
 	Softmax:        softmaxGeneric,
 	DotsHalf:       dotsHalfGeneric,
+	DotsFloat:      dotsFloatGeneric,
 	DotsInt8:       dotsInt8Generic,
 	QuantizeHalf:   quantizeHalfGeneric,
+	QuantizeFloat:  quantizeFloatGeneric,
+	WidenBrain:     WidenBrain,
 }
 
 // sumLanes adds up partial results by the fixed tree.
@@ -148,6 +151,20 @@ func dotsHalfGeneric(dst []float32, rows []uint16, x []float32, cols int) {
 	}
 }
 
+func dotsFloatGeneric(dst []float32, rows []float32, x []float32, cols int) {
+	n := len(rows) / cols
+	for v := range len(x) / cols {
+		vector := x[v*cols : (v+1)*cols]
+		for r := range n {
+			var lane [Lanes]float32
+			for i, w := range rows[r*cols : (r+1)*cols] {
+				lane[i%Lanes] = portable.FMA(w, vector[i], lane[i%Lanes])
+			}
+			dst[v*n+r] = sumLanes(&lane)
+		}
+	}
+}
+
 func dotsInt8Generic(dst []int32, rows []int8, x []int16, cols int) {
 	n := len(rows) / cols
 	for v := range len(x) / cols {
@@ -163,18 +180,29 @@ func dotsInt8Generic(dst []int32, rows []int8, x []int16, cols int) {
 }
 
 func quantizeHalfGeneric(dst []int8, row []uint16) (step, rest, squares float32) {
+	return quantize(dst, row, halfToFloat)
+}
+
+func quantizeFloatGeneric(dst []int8, row []float32) (step, rest, squares float32) {
+	return quantize(dst, row, func(v float32) float32 { return v })
+}
+
+func quantize[T uint16 | float32](dst []int8, row []T, widen func(T) float32) (step, rest, squares float32) {
 	var largest float32
-	for _, h := range row {
-		largest = max(largest, halfToFloat(h&0x7fff))
+	for _, v := range row {
+		largest = max(largest, float32(math.Abs(float64(widen(v)))))
 	}
 	step = largest / 127
 	var inverse float32
 	if largest > 0 {
 		inverse = 127 / largest
 	}
+	if inverse > math.MaxFloat32 {
+		inverse = 0
+	}
 	var restLane, squareLane [Lanes]float32
-	for i, h := range row {
-		v := halfToFloat(h)
+	for i := range row {
+		v := widen(row[i])
 		q := float32(min(max(math.RoundToEven(float64(float32(v*inverse))), -127), 127))
 		dst[i] = int8(q)
 		d := portable.FMA(-q, step, v)
@@ -188,5 +216,13 @@ func quantizeHalfGeneric(dst []int8, row []uint16) (step, rest, squares float32)
 func Widen(dst []float32, src []uint16) {
 	for i, h := range src {
 		dst[i] = halfToFloat(h)
+	}
+}
+
+// WidenBrain stores bfloat16 values, the upper halves of float32 values, as
+// float32.
+func WidenBrain(dst []float32, src []uint16) {
+	for i, h := range src {
+		dst[i] = math.Float32frombits(uint32(h) << 16)
 	}
 }

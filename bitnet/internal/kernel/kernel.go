@@ -15,8 +15,8 @@ const Lanes = 16
 // MulFloat.
 const MaxRows = 4
 
-// MaxVectors is the largest number of vectors that DotsHalf and DotsInt8
-// multiply rows by at once.
+// MaxVectors is the largest number of vectors that DotsHalf, DotsFloat and
+// DotsInt8 multiply rows by at once.
 const MaxVectors = 8
 
 // A Set is one implementation of the float arithmetic.
@@ -62,6 +62,9 @@ type Set struct {
 	// vector v in dst[v·(len(rows)/cols)+r].
 	DotsHalf func(dst []float32, rows []uint16, x []float32, cols int)
 
+	// DotsFloat is DotsHalf for rows of float32 values.
+	DotsFloat func(dst []float32, rows []float32, x []float32, cols int)
+
 	// DotsInt8 is DotsHalf for exact products of 8-bit integers and vectors of
 	// 16-bit ones. The caller sees to it that 128·Σ|x[i]| of each vector fits
 	// an int32.
@@ -74,6 +77,15 @@ type Set struct {
 	// value is infinite or a NaN, squares is not finite and the rest
 	// anything.
 	QuantizeHalf func(dst []int8, row []uint16) (step, rest, squares float32)
+
+	// QuantizeFloat is QuantizeHalf for a row of float32 values. The image is 0 also
+	// where 127/max|v| is beyond float32, and squares are not finite also where
+	// their sum is.
+	QuantizeFloat func(dst []int8, row []float32) (step, rest, squares float32)
+
+	// WidenBrain stores bfloat16 values, the upper halves of float32 values, as
+	// float32.
+	WidenBrain func(dst []float32, src []uint16)
 }
 
 // Available returns every implementation that this processor can run, fastest

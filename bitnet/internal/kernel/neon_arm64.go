@@ -15,8 +15,11 @@ var neon = Set{
 	MulFloat:       mulFloatNeon,
 	Softmax:        softmaxNeon,
 	DotsHalf:       dotsHalfNeon,
+	DotsFloat:      dotsFloatGeneric,
 	DotsInt8:       dotsInt8Neon,
 	QuantizeHalf:   quantizeHalfNeon,
+	QuantizeFloat:  quantizeFloatGeneric,
+	WidenBrain:     WidenBrain,
 }
 
 //go:noescape
