@@ -38,6 +38,9 @@ func TestBounds(t *testing.T) {
 				s.ReLUSquaredMul(got, y)
 				reluSquaredMulGeneric(want, y)
 				same("ReLUSquaredMul", n, got, want)
+				s.SiLUMul(got, y)
+				siluMulGeneric(want, y)
+				same("SiLUMul", n, got, want)
 
 				h, wantH := halves(n), make([]uint16, n)
 				s.FloatToHalf(h, x)

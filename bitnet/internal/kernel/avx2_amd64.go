@@ -10,6 +10,7 @@ var avx2 = Set{
 	Normalize:      normalizeAVX2,
 	Add:            addAVX2,
 	ReLUSquaredMul: reluSquaredMulAVX2,
+	SiLUMul:        siluMulAVX2,
 	FloatToHalf:    floatToHalfAVX2,
 	MulHalf:        mulHalfAVX2,
 	MulFloat:       mulFloatAVX2,
@@ -33,6 +34,9 @@ func addAVX2(dst, x []float32)
 
 //go:noescape
 func reluSquaredMulAVX2(gate, up []float32)
+
+//go:noescape
+func siluMulAVX2(gate, up []float32)
 
 //go:noescape
 func floatToHalfAVX2(dst []uint16, src []float32)

@@ -437,6 +437,49 @@ done:
 DATA minusInfinity<>+0(SB)/4, $0xff800000
 GLOBL minusInfinity<>(SB), RODATA|NOPTR, $4
 
+// func siluMulAVX2(gate, up []float32)
+TEXT ·siluMulAVX2(SB), NOSPLIT, $0-48
+	MOVQ         gate_base+0(FP), DI
+	MOVQ         gate_len+8(FP), CX
+	MOVQ         up_base+24(FP), SI
+	VBROADCASTSS ·expConstants+0(SB), Y15
+	VBROADCASTSS ·expConstants+4(SB), Y14
+	VBROADCASTSS ·expConstants+8(SB), Y13
+	VBROADCASTSS ·expSeries+28(SB), Y7    // 1
+	VPCMPEQD     Y6, Y6, Y6
+	VPSLLD       $31, Y6, Y6              // the sign
+	XORQ         AX, AX
+	SHRQ         $4, CX
+	JEQ          done
+
+	// VBLENDVPS goes by the sign: that of 0 makes no difference, since then
+	// e is 1.
+loop:
+	VMOVUPS   (DI)(AX*1), Y0
+	VMOVUPS   32(DI)(AX*1), Y1
+	VORPS     Y6, Y0, Y2
+	VORPS     Y6, Y1, Y3
+	EXP
+	VBLENDVPS Y0, Y2, Y7, Y4
+	VBLENDVPS Y1, Y3, Y7, Y5
+	VMULPS    Y4, Y0, Y0
+	VMULPS    Y5, Y1, Y1
+	VADDPS    Y7, Y2, Y2
+	VADDPS    Y7, Y3, Y3
+	VDIVPS    Y2, Y0, Y0
+	VDIVPS    Y3, Y1, Y1
+	VMULPS    (SI)(AX*1), Y0, Y0
+	VMULPS    32(SI)(AX*1), Y1, Y1
+	VMOVUPS   Y0, (DI)(AX*1)
+	VMOVUPS   Y1, 32(DI)(AX*1)
+	ADDQ      $64, AX
+	DECQ      CX
+	JNE       loop
+
+done:
+	VZEROUPPER
+	RET
+
 // func dotHalfAVX2(dst []float32, rows []uint16, x []float32)
 TEXT ·dotHalfAVX2(SB), NOSPLIT, $0-72
 	MOVQ dst_base+0(FP), DI

@@ -10,6 +10,7 @@ var avx512 = Set{
 	Normalize:      normalizeAVX512,
 	Add:            addAVX512,
 	ReLUSquaredMul: reluSquaredMulAVX512,
+	SiLUMul:        siluMulAVX512,
 	FloatToHalf:    floatToHalfAVX512,
 	MulHalf:        mulHalfAVX512,
 	MulFloat:       mulFloatAVX512,
@@ -33,6 +34,9 @@ func addAVX512(dst, x []float32)
 
 //go:noescape
 func reluSquaredMulAVX512(gate, up []float32)
+
+//go:noescape
+func siluMulAVX512(gate, up []float32)
 
 //go:noescape
 func floatToHalfAVX512(dst []uint16, src []float32)

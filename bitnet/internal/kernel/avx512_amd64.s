@@ -283,24 +283,28 @@ TEXT ·mulFloatAVX512(SB), NOSPLIT, $0-120
 	VPSLLD       $23, Z3, Z3            \
 	VPADDD.Z     Z3, Z5, K2, Z2
 
+// EXP_CONSTANTS loads the constants of EXP.
+#define EXP_CONSTANTS \
+	VBROADCASTSS ·expConstants+0(SB), Z16 \
+	VBROADCASTSS ·expConstants+4(SB), Z17 \
+	VBROADCASTSS ·expConstants+8(SB), Z18 \
+	VBROADCASTSS ·expConstants+12(SB), Z19 \
+	VBROADCASTSS ·expConstants+16(SB), Z20 \
+	VBROADCASTSS ·expSeries+0(SB), Z21 \
+	VBROADCASTSS ·expSeries+4(SB), Z22 \
+	VBROADCASTSS ·expSeries+8(SB), Z23 \
+	VBROADCASTSS ·expSeries+12(SB), Z24 \
+	VBROADCASTSS ·expSeries+16(SB), Z25 \
+	VBROADCASTSS ·expSeries+20(SB), Z26 \
+	VBROADCASTSS ·expSeries+24(SB), Z27 \
+	VBROADCASTSS ·expSeries+28(SB), Z28
+
 // func softmaxAVX512(x []float32, scale float32) (largest, sum float32)
 TEXT ·softmaxAVX512(SB), NOSPLIT, $0-40
 	MOVQ         x_base+0(FP), SI
 	MOVQ         x_len+8(FP), CX
 	VBROADCASTSS scale+24(FP), Z1
-	VBROADCASTSS ·expConstants+0(SB), Z16
-	VBROADCASTSS ·expConstants+4(SB), Z17
-	VBROADCASTSS ·expConstants+8(SB), Z18
-	VBROADCASTSS ·expConstants+12(SB), Z19
-	VBROADCASTSS ·expConstants+16(SB), Z20
-	VBROADCASTSS ·expSeries+0(SB), Z21
-	VBROADCASTSS ·expSeries+4(SB), Z22
-	VBROADCASTSS ·expSeries+8(SB), Z23
-	VBROADCASTSS ·expSeries+12(SB), Z24
-	VBROADCASTSS ·expSeries+16(SB), Z25
-	VBROADCASTSS ·expSeries+20(SB), Z26
-	VBROADCASTSS ·expSeries+24(SB), Z27
-	VBROADCASTSS ·expSeries+28(SB), Z28
+	EXP_CONSTANTS
 
 	// K1 has a bit for each of the CX elements beyond the last 16. R8 points to
 	// these.
@@ -389,6 +393,40 @@ rest:
 done:
 	SUM_REGISTER(Z6, Y6, X6, Y2, X2)
 	VMOVSS X6, sum+36(FP)
+	VZEROUPPER
+	RET
+
+// func siluMulAVX512(gate, up []float32)
+TEXT ·siluMulAVX512(SB), NOSPLIT, $0-48
+	MOVQ         gate_base+0(FP), DI
+	MOVQ         gate_len+8(FP), CX
+	MOVQ         up_base+24(FP), SI
+	EXP_CONSTANTS
+	VPTERNLOGD   $0xff, Z1, Z1, Z1
+	VPSLLD       $31, Z1, Z1          // the sign
+	KXNORW       K3, K3, K3
+	XORQ         AX, AX
+	SHRQ         $4, CX
+	JZ           done
+
+	// Z28, the last of the constants, is 1.
+loop:
+	VMOVUPS  (DI)(AX*1), Z0
+	VPORD    Z1, Z0, Z2
+	VPTESTMD Z1, Z0, K4 // that of 0 makes no difference, since then e is 1
+	EXP(K3)
+	VMOVAPS  Z28, Z4
+	VMOVAPS  Z2, K4, Z4
+	VMULPS   Z4, Z0, Z0
+	VADDPS   Z28, Z2, Z2
+	VDIVPS   Z2, Z0, Z0
+	VMULPS   (SI)(AX*1), Z0, Z0
+	VMOVUPS  Z0, (DI)(AX*1)
+	ADDQ     $64, AX
+	DECQ     CX
+	JNZ      loop
+
+done:
 	VZEROUPPER
 	RET
 

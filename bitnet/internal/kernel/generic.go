@@ -16,6 +16,7 @@ var generic = Set{
 	Normalize:      normalizeGeneric,
 	Add:            addGeneric,
 	ReLUSquaredMul: reluSquaredMulGeneric,
+	SiLUMul:        siluMulGeneric,
 	FloatToHalf:    floatToHalfGeneric,
 	MulHalf:        mulHalfGeneric,
 	MulFloat:       mulFloatGeneric,
@@ -66,6 +67,17 @@ func reluSquaredMulGeneric(gate, up []float32) {
 			g = 0
 		}
 		gate[i] = float32(g*g) * up[i]
+	}
+}
+
+func siluMulGeneric(gate, up []float32) {
+	for i, g := range gate {
+		e := Exp(math.Float32frombits(math.Float32bits(g) | 1<<31))
+		m := e
+		if g > 0 {
+			m = 1
+		}
+		gate[i] = float32(float32(g*m)/float32(1+e)) * up[i]
 	}
 }
 

@@ -12,6 +12,9 @@
 // fmul vD.4s, vN.4s, vM.4s
 #define FMUL(m, n, d) WORD $(0x6e20dc00 | (m)<<16 | (n)<<5 | (d))
 
+// fdiv vD.4s, vN.4s, vM.4s
+#define FDIV(m, n, d) WORD $(0x6e20fc00 | (m)<<16 | (n)<<5 | (d))
+
 // faddp vD.4s, vN.4s, vM.4s
 #define FADDP(m, n, d) WORD $(0x6e20d400 | (m)<<16 | (n)<<5 | (d))
 

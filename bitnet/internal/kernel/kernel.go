@@ -38,6 +38,11 @@ type Set struct {
 	// rounded twice; a NaN in gate counts as 0 in g.
 	ReLUSquaredMul func(gate, up []float32)
 
+	// SiLUMul stores (g·m/(1+e))·up[i] in gate[i], rounded after each
+	// operation, with g = gate[i], e = exp(−|g|) (see Exp), and m = 1 where g is
+	// above 0, e elsewhere. A NaN stays one, and −∞ becomes one.
+	SiLUMul func(gate, up []float32)
+
 	// FloatToHalf rounds to float16, half to even, beyond the largest to
 	// infinity. A NaN stays a NaN, of no particular bits.
 	FloatToHalf func(dst []uint16, src []float32)

@@ -133,6 +133,47 @@ func TestElementwise(t *testing.T) {
 	})
 }
 
+// TestSiLUMul takes numbers of every size and sign, and those that have rules of
+// their own.
+func TestSiLUMul(t *testing.T) {
+	forEachSet(t, func(t *testing.T, s *Set) {
+		r := rand.New(rand.NewPCG(23, 24))
+		special := []uint32{0, 0x80000000, 1, 0x80000001, 0x42ac0000, 0xc2ac0000, 0xc2ac0001, 0x7f7fffff, 0xff7fffff, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc00001, 0x7f800001}
+		for _, n := range []int{16, 32, 48, 128, 1040} {
+			kinds := append(vectors(r, n), make([]float32, n), make([]float32, n))
+			for i := range n {
+				kinds[len(kinds)-2][i] = float32(r.NormFloat64() * 40)
+				kinds[len(kinds)-1][i] = math.Float32frombits(special[r.IntN(len(special))])
+			}
+			for kind, gate := range kinds {
+				for _, up := range vectors(r, n) {
+					got, want := append([]float32(nil), gate...), append([]float32(nil), gate...)
+					s.SiLUMul(got, up)
+					siluMulGeneric(want, up)
+					for i, g := range gate {
+						if !sameBits(got[i], want[i]) && !(got[i] != got[i] && want[i] != want[i]) {
+							t.Fatalf("%d of kind %d: %x for %x, want %x", n, kind, got[i], g, want[i])
+						}
+						wide := float64(g)
+						exact := wide / (1 + math.Exp(-wide)) * float64(up[i])
+						switch {
+						case g != g || math.IsInf(wide, -1):
+							if got[i] == got[i] {
+								t.Fatalf("%v becomes %v", g, got[i])
+							}
+						case math.Abs(exact) <= math.MaxFloat32:
+							// Below −86 the exponential function is 0.
+							if tolerance := 1e-6*math.Abs(exact) + 1e-35*math.Abs(float64(up[i])) + 1e-44; math.Abs(float64(got[i])-exact) > tolerance {
+								t.Fatalf("SiLU(%v)·%v = %v, in double precision %v", g, up[i], got[i], exact)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestFloatToHalf(t *testing.T) {
 	forEachSet(t, func(t *testing.T, s *Set) {
 		r := rand.New(rand.NewPCG(7, 8))

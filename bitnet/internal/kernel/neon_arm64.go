@@ -10,6 +10,7 @@ var neon = Set{
 	Normalize:      normalizeNeon,
 	Add:            addNeon,
 	ReLUSquaredMul: reluSquaredMulNeon,
+	SiLUMul:        siluMulNeon,
 	FloatToHalf:    floatToHalfNeon,
 	MulHalf:        mulHalfNeon,
 	MulFloat:       mulFloatNeon,
@@ -33,6 +34,9 @@ func addNeon(dst, x []float32)
 
 //go:noescape
 func reluSquaredMulNeon(gate, up []float32)
+
+//go:noescape
+func siluMulNeon(gate, up []float32)
 
 //go:noescape
 func floatToHalfNeon(dst []uint16, src []float32)

@@ -19,6 +19,22 @@ DATA expConstants<>+40(SB)/4, $0.5
 DATA expConstants<>+44(SB)/4, $1.0
 GLOBL expConstants<>(SB), RODATA|NOPTR, $48
 
+// EXP_CONSTANTS loads the constants of EXP, by way of R5.
+#define EXP_CONSTANTS \
+	MOVD    $expConstants<>(SB), R5 \
+	VLD1R.P 4(R5), [V5.S4]          \
+	VLD1R.P 4(R5), [V6.S4]          \
+	VLD1R.P 4(R5), [V7.S4]          \
+	VLD1R.P 4(R5), [V8.S4]          \
+	VLD1R.P 4(R5), [V9.S4]          \
+	VLD1R.P 4(R5), [V10.S4]         \
+	VLD1R.P 4(R5), [V11.S4]         \
+	VLD1R.P 4(R5), [V12.S4]         \
+	VLD1R.P 4(R5), [V13.S4]         \
+	VLD1R.P 4(R5), [V14.S4]         \
+	VLD1R.P 4(R5), [V15.S4]         \
+	VLD1R   (R5), [V16.S4]
+
 // HORNER computes next = p·r + c for two registers.
 #define HORNER(c, rx, ry, px, py, nextx, nexty) \
 	VMOV  c.B16, nextx.B16                  \
@@ -144,19 +160,7 @@ findZero:
 exponentials:
 	FMOVS  F4, largest+32(FP)
 	VDUP   V4.S[0], V4.S4
-	MOVD   $expConstants<>(SB), R5
-	VLD1R.P 4(R5), [V5.S4]
-	VLD1R.P 4(R5), [V6.S4]
-	VLD1R.P 4(R5), [V7.S4]
-	VLD1R.P 4(R5), [V8.S4]
-	VLD1R.P 4(R5), [V9.S4]
-	VLD1R.P 4(R5), [V10.S4]
-	VLD1R.P 4(R5), [V11.S4]
-	VLD1R.P 4(R5), [V12.S4]
-	VLD1R.P 4(R5), [V13.S4]
-	VLD1R.P 4(R5), [V14.S4]
-	VLD1R.P 4(R5), [V15.S4]
-	VLD1R  (R5), [V16.S4]
+	EXP_CONSTANTS
 	VEOR   V0.B16, V0.B16, V0.B16
 	VEOR   V1.B16, V1.B16, V1.B16
 	VEOR   V2.B16, V2.B16, V2.B16
@@ -205,4 +209,47 @@ tree:
 	FADD(1, 0, 0)
 	FADDP(0, 0, 0)
 	FMOVS F0, sum+36(FP)
+	RET
+
+// SILU stores g·m/(1+e)·u in g, with e in x and temporaries that EXP leaves
+// free; m is 1 where g is above 0, e elsewhere.
+#define SILU(g, ng, x, nx, nu)         \
+	FCMGT_ZERO(ng, 18)             \
+	VMOV x.B16, V19.B16            \
+	VBIT V18.B16, V16.B16, V19.B16 \
+	FMUL(19, ng, ng)               \
+	FADD(16, nx, nx)               \
+	FDIV(nx, ng, ng)               \
+	FMUL(nu, ng, ng)
+
+// func siluMulNeon(gate, up []float32)
+TEXT ·siluMulNeon(SB), NOSPLIT, $0-48
+	MOVD gate_base+0(FP), R0
+	MOVD gate_len+8(FP), R2
+	MOVD up_base+24(FP), R1
+	LSR  $4, R2, R2
+	CBZ  R2, done
+	EXP_CONSTANTS
+	VEOR V4.B16, V4.B16, V4.B16
+	MOVD $0x80000000, R4
+	VDUP R4, V17.S4             // the sign
+
+loop:
+	VLD1   (R0), [V0.S4, V1.S4, V2.S4, V3.S4]
+	VORR   V17.B16, V0.B16, V28.B16
+	VORR   V17.B16, V1.B16, V29.B16
+	VORR   V17.B16, V2.B16, V30.B16
+	VORR   V17.B16, V3.B16, V31.B16
+	EXP(V28, 28, V29, 29)
+	EXP(V30, 30, V31, 31)
+	VLD1.P 64(R1), [V20.S4, V21.S4, V22.S4, V23.S4]
+	SILU(V0, 0, V28, 28, 20)
+	SILU(V1, 1, V29, 29, 21)
+	SILU(V2, 2, V30, 30, 22)
+	SILU(V3, 3, V31, 31, 23)
+	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R0)
+	SUBS   $1, R2, R2
+	BNE    loop
+
+done:
 	RET
