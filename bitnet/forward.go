@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/gobitnet/gobitnet/bitnet/internal/engine"
+	"github.com/gobitnet/gobitnet/bitnet/internal/kernel"
 	"github.com/gobitnet/gobitnet/quant"
 )
 
@@ -20,9 +21,11 @@ const BlockTokens = 192
 // (arXiv:2504.12285): a Llama-like transformer whose projections are BitLinear
 // (ternary weights times the 8-bit image of a normalized vector), with a second
 // normalization in each half of a block and the square of a ReLU as activation.
+// Others do without the second normalizations, normalize the heads of queries and
+// keys, or have SiLU as activation (architectures).
 func (m *Model) forward(batch *engine.Batch, stop func() bool) error {
 	c, e, w := &m.config, m.engine, &m.workspace
-	if err := w.reserve(e.Kernels(), c, batch.Rows()); err != nil {
+	if err := w.reserve(e.Kernels(), c, m.weights.formats, batch.Rows()); err != nil {
 		return err
 	}
 	attentionScale := float32(1 / math.Sqrt(float64(c.HeadSize)))
@@ -32,21 +35,17 @@ func (m *Model) forward(batch *engine.Batch, stop func() bool) error {
 	for layer := range m.weights.blocks {
 		b := &m.weights.blocks[layer]
 
-		// x += output(norm(attention(q, k, v)))
-		e.Normalize(w.narrow, w.x, b.attnNorm, c.Epsilon, batch)
-		e.Linear(w.narrow, engine.Projection{Dst: w.q, W: b.q}, engine.Projection{Dst: w.k, W: b.k}, engine.Projection{Dst: w.v, W: b.v})
-		e.RotateAndStore(w.q, w.k, w.v, layer, batch)
+		// x += output(norm(attention(q(h), k(h), v(h)))), h = norm(x)
+		e.BitLinear(w.narrow[0], w.x, b.attnNorm, batch, b.q.To(w.q), b.k.To(w.k), b.v.To(w.v))
+		e.RotateAndStore(w.q, w.k, w.v, b.qNorm, b.kNorm, layer, batch)
 		e.Attend(w.q, attentionScale, layer, batch)
-		e.Normalize(w.narrow, w.q, b.attnSubNorm, c.Epsilon, batch)
-		e.Linear(w.narrow, engine.Projection{Dst: w.q, W: b.output})
-		e.Add(w.x, w.q, batch)
+		e.BitLinear(w.heads, w.q, b.attnSubNorm, batch, b.output.To(w.sum))
+		e.Add(w.x, w.sum, batch)
 
-		// x += down(norm(relu(gate(h))² · up(h))), h = norm(x)
-		e.Normalize(w.narrow, w.x, b.ffnNorm, c.Epsilon, batch)
-		e.GatedLinear(w.inner, b.gate, b.up, w.narrow)
-		e.Normalize(w.wide, w.inner, b.ffnSubNorm, c.Epsilon, batch)
-		e.Linear(w.wide, engine.Projection{Dst: w.q, W: b.down})
-		e.Add(w.x, w.q, batch)
+		// x += down(norm(activation(gate(h)) · up(h))), h = norm(x)
+		e.GatedBitLinear(w.inner, w.narrow, w.x, b.ffnNorm, batch, b.gate, b.up, m.activation)
+		e.BitLinear(w.wide, w.inner, b.ffnSubNorm, batch, b.down.To(w.sum))
+		e.Add(w.x, w.sum, batch)
 
 		if stop() {
 			break
@@ -55,10 +54,17 @@ func (m *Model) forward(batch *engine.Batch, stop func() bool) error {
 	return e.Err()
 }
 
+// activations are the functions between gate and up, under the names that they
+// have in files and options. Each leaves its result in the first vector.
+var activations = map[string]func(*kernel.Set) func(gate, up []float32){
+	"relu2": func(k *kernel.Set) func(gate, up []float32) { return k.ReLUSquaredMul },
+	"silu":  func(k *kernel.Set) func(gate, up []float32) { return k.SiLUMul },
+}
+
 // finish stores in hidden the vector of a row of the last batch that the output
 // head multiplies, and reports whether all of it is finite.
 func (m *Model) finish(hidden []float32, row int) bool {
-	m.engine.NormalizeRow(hidden, m.workspace.x.Row(row), m.weights.outputNorm, m.config.Epsilon)
+	m.engine.NormalizeRow(hidden, m.workspace.x.Row(row), m.weights.outputNorm)
 	for _, v := range hidden {
 		if v-v != 0 {
 			return false
@@ -67,35 +73,44 @@ func (m *Model) finish(hidden []float32, row int) bool {
 	return true
 }
 
-// workspace holds the vectors of a batch of tokens between the steps. q holds,
-// one after the other, the queries, what attention makes of them, and what each
-// half of a block adds to x.
+// workspace holds the vectors of a batch of tokens between the steps, and the
+// 8-bit images that projections multiply. q holds the queries and then what
+// attention makes of them, sum what each half of a block adds to x.
 type workspace struct {
-	tokens            int // room for so many
-	x, q, k, v, inner engine.Vectors
-	narrow, wide      *quant.Activations
+	tokens                 int // room for so many
+	x, q, k, v, inner, sum engine.Vectors
+	narrow                 [2]*quant.Activations // the second where projections have norms of their own
+	heads, wide            *quant.Activations
 }
 
-func (w *workspace) reserve(kernels *quant.Kernels, c *Config, tokens int) error {
+func (w *workspace) reserve(kernels *quant.Kernels, c *Config, formats []quant.Format, tokens int) error {
 	if tokens <= w.tokens {
 		return nil
 	}
 	if tokens > 1 {
 		tokens = min(max(tokens, 16), BlockTokens)
 	}
+	var first error
+	image := func(width int) *quant.Activations {
+		a, err := kernels.NewActivations(tokens, width, formats...)
+		if first == nil {
+			first = err
+		}
+		return a
+	}
 	vectors := func(width int) engine.Vectors {
 		return engine.Vectors{Data: make([]float32, tokens*width), Width: width}
 	}
-	var err error
-	if w.narrow, err = kernels.NewActivations(tokens, c.EmbeddingLength, quant.I2S); err != nil {
-		return err
+	width, heads, kv := c.EmbeddingLength, c.Heads*c.HeadSize, c.KVHeads*c.HeadSize
+	w.narrow[0], w.heads, w.wide = image(width), image(heads), image(c.FeedForwardLength)
+	if c.InputNorms {
+		w.narrow[1] = image(width)
 	}
-	if w.wide, err = kernels.NewActivations(tokens, c.FeedForwardLength, quant.I2S); err != nil {
-		return err
+	if first != nil {
+		return first
 	}
-	w.x, w.q = vectors(c.EmbeddingLength), vectors(c.EmbeddingLength)
-	w.k, w.v = vectors(c.KVHeads*c.HeadSize), vectors(c.KVHeads*c.HeadSize)
-	w.inner = vectors(c.FeedForwardLength)
+	w.x, w.sum, w.inner = vectors(width), vectors(width), vectors(c.FeedForwardLength)
+	w.q, w.k, w.v = vectors(heads), vectors(kv), vectors(kv)
 	w.tokens = tokens
 	return nil
 }

@@ -86,7 +86,7 @@ func (m *Model) settle() {
 }
 
 func (b *block) matrices() [7]*quant.Matrix {
-	return [...]*quant.Matrix{&b.q, &b.k, &b.v, &b.output, &b.gate, &b.up, &b.down}
+	return [...]*quant.Matrix{&b.q.W, &b.k.W, &b.v.W, &b.output.W, &b.gate.W, &b.up.W, &b.down.W}
 }
 
 func (b *block) codeBytes() (n int) {

@@ -1,6 +1,7 @@
 package bitnet
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -24,14 +25,15 @@ import (
 // [BlockTokens] tokens at once: the weights are read once for all of them. Prompts
 // go piece by piece beside sessions that generate.
 type Model struct {
-	config    Config
-	file      *gguf.File
-	weights   *weights
-	tokenizer *tokenizer.Tokenizer
-	endTokens []int
-	rope      *engine.RoPE
-	engine    *engine.Engine
-	passes    *passes
+	config     Config
+	file       *gguf.File
+	weights    *weights
+	tokenizer  *tokenizer.Tokenizer
+	endTokens  []int
+	rope       *engine.RoPE
+	activation func(gate, up []float32)
+	engine     *engine.Engine
+	passes     *passes
 
 	// Used by whoever has the engine's turn.
 	workspace workspace
@@ -40,7 +42,8 @@ type Model struct {
 	served    bool // logits have been computed: from now on the screen may be built
 	residence residence
 
-	// digest returns the SHA-256 of the file, computed when first asked for.
+	// digest returns what identifies the model, see digestOf, computed when first
+	// asked for.
 	digest func() ([sha256.Size]byte, error)
 
 	reading *reading // nil for a model in memory
@@ -52,11 +55,12 @@ type Model struct {
 type Option func(*openOptions)
 
 type openOptions struct {
-	threads   int
-	kernels   string
-	noScreen  bool
-	shared    bool
-	tokenizer *tokenizer.Tokenizer
+	threads    int
+	kernels    string
+	noScreen   bool
+	shared     bool
+	tokenizer  *tokenizer.Tokenizer
+	activation string
 
 	otherTokenizer bool
 }
@@ -90,6 +94,16 @@ func WithSharedWeights() Option { return func(o *openOptions) { o.shared = true 
 func WithTokenizer(t *tokenizer.Tokenizer) Option {
 	return func(o *openOptions) { o.tokenizer, o.otherTokenizer = t, true }
 }
+
+// WithActivation says which function the model has in its feed-forward part:
+// "relu2", the square of a ReLU, or "silu". Without it the file says that, or its
+// architecture does.
+//
+// That is not enough where Microsoft's converter has been given a model of
+// 1bitLLM's since July 2026: the file calls itself bitnet-b1.58 and nothing in it
+// says that the model was trained with SiLU. Such a model talks nonsense until it
+// is opened with "silu".
+func WithActivation(name string) Option { return func(o *openOptions) { o.activation = name } }
 
 // Open opens the GGUF file of a BitNet b1.58 model. The file is mapped, not
 // read: weights are used where they lie, in memory that processes with the
@@ -144,6 +158,9 @@ func newModel(f *gguf.File, opts []Option, mapped bool) (*Model, error) {
 	if o.otherTokenizer && o.tokenizer == nil {
 		return nil, &OptionError{Option: "tokenizer", Reason: "it is nil"}
 	}
+	if o.activation != "" && activations[o.activation] == nil {
+		return nil, &OptionError{Option: "activation", Reason: fmt.Sprintf("%q is none: it must be relu2 or silu", o.activation)}
+	}
 	if o.threads == 0 {
 		o.threads = runtime.GOMAXPROCS(0)
 	}
@@ -169,11 +186,18 @@ func newModel(f *gguf.File, opts []Option, mapped bool) (*Model, error) {
 			reading <- vocabulary{t, err}
 		}()
 	}
-	m := &Model{file: f, digest: sync.OnceValues(f.SHA256), useScreen: !o.noScreen}
+	m := &Model{file: f, useScreen: !o.noScreen}
 	m.residence = residence{least: leastLarge, after: settleAfter, stay: o.shared || !mapped}
-	var err error
-	if m.config, err = readConfig(f); err == nil {
-		m.weights, err = readWeights(f, m.config)
+	a, err := readArchitecture(f)
+	if err == nil {
+		m.config, err = readConfig(f, a)
+	}
+	if o.activation == m.config.Activation {
+		o.activation = "" // nothing new
+	}
+	if err == nil {
+		m.config.Activation = cmp.Or(o.activation, m.config.Activation)
+		m.weights, err = readWeights(f, a, m.config)
 	}
 	read := <-reading // also after an error: it reads the mapped file
 	if err != nil {
@@ -187,10 +211,15 @@ func newModel(f *gguf.File, opts []Option, mapped bool) (*Model, error) {
 		return nil, &ModelError{Part: "vocabulary", Reason: fmt.Sprintf("has %d tokens where the model has %d", n, m.config.VocabularySize)}
 	}
 	m.endTokens = m.tokenizer.EndTokens()
-	m.rope = engine.NewRoPE(m.config.HeadSize, m.config.RoPEBase)
+	m.rope = engine.NewRoPE(m.config.HeadSize, m.config.RoPEBase, a.neighbours)
+	if yarn := m.config.YaRN; yarn.Factor > 0 {
+		m.rope.YaRN(m.config.RoPEBase, yarn.Factor, yarn.Original)
+	}
 	if m.engine, err = engine.New(o.threads, kernels); err != nil {
 		return nil, &OptionError{Option: "kernels", Err: err}
 	}
+	m.activation = activations[m.config.Activation](m.engine.FloatKernels())
+	m.digest = sync.OnceValues(func() ([sha256.Size]byte, error) { return digestOf(f, o.activation) })
 	m.head = engine.NewHead(m.weights.head, m.file.Release)
 	m.passes = newPasses(m)
 	f.Release(f.Header()) // everything in it has been copied
@@ -253,7 +282,16 @@ func (m *Model) acquire(ctx context.Context) error {
 	return nil
 }
 
-// sha256 returns the SHA-256 of the model's file.
+// digestOf returns what identifies a model: the SHA-256 of its file, and with an
+// activation that the file does not say the one of both.
+func digestOf(f *gguf.File, activation string) (sum [sha256.Size]byte, err error) {
+	if sum, err = f.SHA256(); err == nil && activation != "" {
+		sum = sha256.Sum256(append(sum[:], activation...))
+	}
+	return sum, err
+}
+
+// sha256 returns what identifies the model.
 func (m *Model) sha256() (sum [sha256.Size]byte, err error) {
 	if m.closed.Load() {
 		return sum, ErrClosed

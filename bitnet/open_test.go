@@ -22,7 +22,7 @@ func TestConfig(t *testing.T) {
 	m := tinyModel(t, WithThreads(3), WithKernels("generic"))
 	want := Config{
 		Architecture: "bitnet-b1.58", Name: "synthetic-tiny", VocabularySize: 4096, ContextLength: 512,
-		EmbeddingLength: 256, Blocks: 4, FeedForwardLength: 512, Heads: 4, KVHeads: 2, HeadSize: 64,
+		EmbeddingLength: 256, Blocks: 4, FeedForwardLength: 512, Heads: 4, KVHeads: 2, HeadSize: 64, Activation: "relu2",
 		RoPEBase: 500000, Epsilon: 1e-5, TiedHead: true,
 	}
 	if diff := cmp.Diff(want, m.Config()); diff != "" {
@@ -136,7 +136,7 @@ func TestUnusableModels(t *testing.T) {
 		value any
 		want  error
 	}{
-		"general.architecture":                    {"llama", ErrModel},
+		"general.architecture":                    {"qwen35", ErrModel},
 		arch + "context_length":                   {uint32(0), ErrModel},
 		arch + "embedding_length":                 {uint32(256), ErrModel},
 		arch + "block_count":                      {uint32(3), ErrModel},
@@ -153,7 +153,7 @@ func TestUnusableModels(t *testing.T) {
 	}
 	for key, c := range keys {
 		for i, value := range []any{c.value, nil, []string{"wrong type"}} {
-			if key == arch+"vocab_size" && i == 1 || strings.HasPrefix(key, "tokenizer.ggml.") && i > 0 {
+			if (key == arch+"vocab_size" || key == arch+"rope.dimension_count") && i == 1 || strings.HasPrefix(key, "tokenizer.ggml.") && i > 0 {
 				continue // may be left out; or is the tokenizer's own to test
 			}
 			m, err := Open(rewrite(t, path, map[string]any{key: value}, nil))
@@ -184,7 +184,7 @@ func TestUnusableModels(t *testing.T) {
 		{"token_embd.weight", func(x *gguf.Tensor) { x.Dims[0], x.Dims[1] = x.Dims[1], x.Dims[0] }, ErrModel},
 		{"output.weight", func(x *gguf.Tensor) { x.Dims[1], x.Data = x.Dims[1]-1, x.Data[:len(x.Data)-2*x.Dims[0]] }, ErrModel},
 		{"output_norm.weight", func(x *gguf.Tensor) { x.Name = "" }, ErrModel},
-		{"blk.1.ffn_sub_norm.weight", func(x *gguf.Tensor) { x.Type, x.Data = gguf.F16, x.Data[:len(x.Data)/2] }, ErrModel},
+		{"blk.1.ffn_sub_norm.weight", func(x *gguf.Tensor) { x.Type, x.Data = gguf.I16, x.Data[:len(x.Data)/2] }, ErrModel},
 		{"blk.0.attn_norm.weight", func(x *gguf.Tensor) { binary.LittleEndian.PutUint32(x.Data[8:], 0x7fc00000) }, ErrModel},
 		{"blk.0.attn_q.weight", func(x *gguf.Tensor) { x.Name = "" }, ErrModel},
 		{"blk.0.attn_k.weight", func(x *gguf.Tensor) { x.Dims[0], x.Dims[1] = x.Dims[0]*2, x.Dims[1]/2 }, ErrModel},
@@ -233,7 +233,7 @@ func TestAsksForMore(t *testing.T) {
 		{arch + "tensor_data_layout", "Meta AI original pth", false},
 		{arch + "rope.scaling.type", "none", true},
 		{arch + "rope.scaling.type", "linear", true},
-		{arch + "rope.scaling.type", "yarn", false},
+		{arch + "rope.scaling.type", "dynamic", false},
 		{arch + "rope.scaling.type", "longrope", false},
 		{arch + "rope.scaling.type", uint32(0), false},
 		{arch + "rope.scaling.factor", float32(1), true},
@@ -244,6 +244,9 @@ func TestAsksForMore(t *testing.T) {
 		{arch + "rope.scaling.original_context_length", uint32(4096), true},
 		{arch + "rope.scaling.finetuned", true, true},
 		{arch + "rope.scaling.yarn_beta_fast", float32(32), true},
+		{arch + "rope.scaling.yarn_beta_fast", float32(16), false},
+		{arch + "rope.scaling.yarn_ext_factor", float32(0), false},
+		{arch + "rope.scaling.yarn_log_multiplier", float32(0.1), false},
 		{arch + "rope.scale_linear", float32(2), false},
 		{arch + "rope.dimension_sections", []int32{0, 0, 0, 0}, true},
 		{arch + "rope.dimension_sections", []int32{0, 16, 0, 0}, false},
@@ -274,10 +277,12 @@ func TestAsksForMore(t *testing.T) {
 		{arch + "embedding_scale", float32(12), false},
 		{arch + "use_parallel_residual", true, false},
 		{arch + "hidden_act", "relu2", true},
-		{arch + "hidden_act", "silu", false},
+		{arch + "hidden_act", "silu", true},
+		{arch + "hidden_act", "gelu", false},
+		{arch + "hidden_act", uint32(1), false},
 		{arch + "ssm.state_size", uint32(16), false},
 		{arch + "nextn_predict_layers", uint32(1), false},
-		{arch + "pooling_type", uint32(3), false},
+		{arch + "pooling_type", uint32(4), false},
 		{"llama.rope.scaling.factor", float32(4), true}, // of another architecture
 	} {
 		m, err := Open(rewrite(t, path, map[string]any{c.key: c.value}, nil))

@@ -235,7 +235,7 @@ func TestBroken(t *testing.T) {
 	ctx := context.Background()
 	for name, ruin := range map[string]func(m *Model){
 		"leader":  func(m *Model) { m.weights.embedding = nil },
-		"threads": func(m *Model) { m.weights.blocks[1].attnNorm = nil },
+		"threads": func(m *Model) { m.activation = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := tinyModel(t, WithThreads(2))

@@ -227,7 +227,7 @@ func multiplierLimit(k *quant.Kernels, threads, steps int) float64 {
 func (m *Model) ternaryWeights() (n int) {
 	for i := range m.weights.blocks {
 		w := &m.weights.blocks[i]
-		for _, m := range []quant.Matrix{w.q, w.k, w.v, w.output, w.gate, w.up, w.down} {
+		for _, m := range []quant.Matrix{w.q.W, w.k.W, w.v.W, w.output.W, w.gate.W, w.up.W, w.down.W} {
 			n += m.Rows() * m.Cols()
 		}
 	}

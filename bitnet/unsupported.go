@@ -38,13 +38,18 @@ var settings = []setting{
 	{".attention.layer_norm_epsilon", anyValue, ""}, // of LayerNorm, which is nowhere here
 	{".rope.dimension_count", anyValue, ""},
 	{".rope.freq_base", anyValue, ""},
-	{".rope.scaling.original_context_length", anyValue, ""}, // counts with a type of scaling only
-	{".rope.scaling.finetuned", anyValue, ""},               // tells how the model was made
-	{".rope.scaling.yarn_*", anyValue, ""},                  // count with that type only
+	{".rope.scaling.original_context_length", anyValue, ""},
+	{".rope.scaling.factor", anyValue, ""},
+	{".rope.scaling.finetuned", anyValue, ""}, // tells how the model was made
+	{".hidden_act", anyValue, ""},
+	{".pooling_type", "0 1 2 3", "an order of texts by their relevance, or another pooling"},
 
-	{".rope.scaling.type", "none linear", "RoPE scaling"}, // linear by a factor of 1 is none
-	{".rope.scaling.factor", "0 1", "RoPE scaling"},
+	{".rope.scaling.type", "none linear yarn", "RoPE scaling"}, // linear by a factor of 1 is none
 	{".rope.scaling.attn_factor", "1", "RoPE scaling"},
+	{".rope.scaling.yarn_ext_factor", "1", "another form of YaRN"},
+	{".rope.scaling.yarn_attn_factor", "1", "another form of YaRN"},
+	{".rope.scaling.yarn_beta_fast", "32", "another form of YaRN"},
+	{".rope.scaling.yarn_beta_slow", "1", "another form of YaRN"},
 	{".rope.scale_linear", "0 1", "RoPE scaling"},
 	{".rope.dimension_sections", "0", "positions of several dimensions"},
 	{".rope.*", "0 false", "another kind of rotary positions"},
@@ -56,7 +61,6 @@ var settings = []setting{
 	{".attention.scale", "0", "another scale of attention"},
 	{".attention.*", "0 false", "another kind of attention"},
 
-	{".hidden_act", "relu2", "another activation"},
 	{".expert*", "0 false", "a mixture of experts"},
 	{".leading_dense_block_count", "0", "a mixture of experts"},
 	{".moe_every_n_layers", "0", "a mixture of experts"},
@@ -72,8 +76,14 @@ var settings = []setting{
 	{".ssm.*", "0 false", "state spaces"},
 	{".wkv.*", "0 false", "a recurrent state"},
 	{".nextn_predict_layers", "0", "blocks that predict further tokens"},
-	{".pooling_type", "0", "an embedding of texts in place of logits"},
 }
+
+// otherTypes has types of ternary matrices that somebody might hope for, and what
+// to do.
+var otherTypes = func() map[gguf.TensorType]string {
+	const tiles = "it is cut into tiles that suited the machine which wrote it, and the file does not say how: take the model's I2_S file"
+	return map[gguf.TensorType]string{38: tiles, 39: tiles}
+}()
 
 // checkSettings refuses a file that asks for what is not computed here.
 func checkSettings(f *gguf.File, architecture string) error {

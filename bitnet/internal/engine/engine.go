@@ -43,10 +43,28 @@ type Vectors struct {
 // Row returns the vector of one token.
 func (v Vectors) Row(token int) []float32 { return v.Data[token*v.Width : (token+1)*v.Width] }
 
-// A Projection is one matrix and where its products go.
+// A Norm is the weights of an RMSNorm and what it adds under the root. One
+// without weights does nothing.
+type Norm struct {
+	Weight  []float32
+	Epsilon float32
+}
+
+// A Projection is a ternary matrix with what a model may have around it: a norm
+// of its own ahead of it, and a factor of its products.
 type Projection struct {
+	W     quant.Matrix
+	Norm  Norm
+	Scale float32 // 1 where there is none
+}
+
+// To returns the product that stores what the projection comes to in dst.
+func (p Projection) To(dst Vectors) Product { return Product{p, dst} }
+
+// A Product is a projection and where its products go.
+type Product struct {
+	Projection
 	Dst Vectors
-	W   quant.Matrix
 }
 
 // An Engine carries out one step at a time. Its methods are called by whoever
@@ -61,35 +79,37 @@ type Engine struct {
 
 	// The arguments of the step under way, read by its parts, and the parts
 	// as function values, made once so that running them allocates nothing.
-	normalize struct {
-		dst    *quant.Activations
-		x      Vectors
-		weight []float32
-		eps    float32
-		batch  *Batch
-		part   int // tokens in a part
-		do     func(thread, part int)
+	quantize struct {
+		dst   *quant.Activations
+		x     Vectors
+		norms [2]Norm
+		batch *Batch
+		part  int // tokens in a part
+		do    func(thread, part int)
 	}
 	linear struct {
-		projections []Projection
-		x           *quant.Activations
-		rows        stretches
-		do          func(thread, part int)
-	}
-	gated struct {
-		dst      Vectors
-		gate, up quant.Matrix
+		products []Product
 		x        *quant.Activations
 		rows     stretches
 		do       func(thread, part int)
 	}
+	gated struct {
+		dst      Vectors
+		gate, up Projection
+		x        [2]*quant.Activations
+		activate func(gate, up []float32)
+		rows     stretches
+		do       func(thread, part int)
+	}
 	rotate struct {
-		q, k, v   Vectors
-		batch     *Batch
-		layer     int
-		part      int       // tokens in a part
-		sine, cos []float32 // [token][half of the head]
-		do        func(thread, part int)
+		q, k, v      Vectors
+		qNorm, kNorm Norm
+		batch        *Batch
+		layer        int
+		part         int       // tokens in a part
+		rope         *RoPE     // of the batch
+		sine, cos    []float32 // [token][half of the head]
+		do           func(thread, part int)
 	}
 	attend attention
 	head   headProduct
@@ -121,7 +141,7 @@ func New(threadCount int, kernels *quant.Kernels) (*Engine, error) {
 	}
 	e := &Engine{Pool: threads.New(threadCount), integer: kernels, float: float}
 	e.workers = make([]workspace, e.Pool.Threads())
-	e.normalize.do = e.normalizePart
+	e.quantize.do = e.quantizePart
 	e.linear.do = e.linearPart
 	e.gated.do = e.gatedPart
 	e.rotate.do = e.rotatePart
@@ -185,6 +205,7 @@ func partsOf(n, size int) int { return (n + size - 1) / size }
 func (e *Engine) Begin(b *Batch, rope *RoPE, queryHeads int) {
 	b.reserve()
 	j, half := &e.rotate, len(rope.frequencies)
+	j.rope = rope
 	j.sine, j.cos = grow(j.sine, b.Rows()*half), grow(j.cos, b.Rows()*half)
 	for r := range b.rows {
 		rope.turn(j.sine[r*half:(r+1)*half], j.cos[r*half:(r+1)*half], b.rows[r].position)
@@ -215,17 +236,17 @@ func (e *Engine) rmsFactor(x []float32, eps float32) float32 {
 	return 1 / float32(math.Sqrt(float64(mean+eps)))
 }
 
-// NormalizeRow stores RMSNorm(x)·weight in dst.
-func (e *Engine) NormalizeRow(dst, x, weight []float32, eps float32) {
-	e.float.Normalize(dst, x, weight, e.rmsFactor(x, eps))
+// NormalizeRow stores RMSNorm(x) in dst, which may be x.
+func (e *Engine) NormalizeRow(dst, x []float32, norm Norm) {
+	e.float.Normalize(dst, x, norm.Weight, e.rmsFactor(x, norm.Epsilon))
 }
 
-// Normalize stores the 8-bit image of RMSNorm(x)·weight for each token of the
-// batch in dst, ready for multiplication. A row that is not finite is marked in
-// the batch.
-func (e *Engine) Normalize(dst *quant.Activations, x Vectors, weight []float32, eps float32, b *Batch) {
-	j, tokens := &e.normalize, b.Rows()
-	j.dst, j.x, j.weight, j.eps, j.batch = dst, x, weight, eps, b
+// image stores the 8-bit image of x, normalized by each of two norms that there
+// is, for each token of the batch in dst, ready for multiplication. A row that is
+// not finite is marked in the batch.
+func (e *Engine) image(dst *quant.Activations, x Vectors, norm, own Norm, b *Batch) {
+	j, tokens := &e.quantize, b.Rows()
+	j.dst, j.x, j.norms, j.batch = dst, x, [2]Norm{norm, own}, b
 	e.fail(dst.Resize(tokens))
 	j.part = e.tokensOfPart(tokens)
 	if dst.Panels() > 0 {
@@ -235,12 +256,18 @@ func (e *Engine) Normalize(dst *quant.Activations, x Vectors, weight []float32, 
 	e.Pool.Run(partsOf(tokens, j.part), j.do)
 }
 
-func (e *Engine) normalizePart(thread, part int) {
-	j, w := &e.normalize, &e.workers[thread]
+func (e *Engine) quantizePart(thread, part int) {
+	j, w := &e.quantize, &e.workers[thread]
 	w.row = grow(w.row, j.x.Width)
 	for t := part * j.part; t < min((part+1)*j.part, j.batch.Rows()); t++ {
-		e.NormalizeRow(w.row, j.x.Row(t), j.weight, j.eps)
-		if err := j.dst.Quantize(t, w.row); errors.Is(err, quant.ErrActivation) {
+		row := j.x.Row(t)
+		for _, norm := range j.norms {
+			if norm.Weight != nil {
+				e.NormalizeRow(w.row, row, norm)
+				row = w.row
+			}
+		}
+		if err := j.dst.Quantize(t, row); errors.Is(err, quant.ErrActivation) {
 			j.batch.rows[t].notFinite = true
 		} else {
 			e.fail(err)
@@ -294,16 +321,31 @@ func (e *Engine) countProducts(x *quant.Activations, matrices int) {
 	e.counts[kind] += uint64(matrices * x.Tokens())
 }
 
-// Linear computes the products of all projections with x.
-func (e *Engine) Linear(x *quant.Activations, projections ...Projection) {
+// BitLinear computes products with the 8-bit image of x, normalized by norm:
+// image is room for it. Projections that have norms of their own, all of them or
+// none, take an image each.
+func (e *Engine) BitLinear(image *quant.Activations, x Vectors, norm Norm, b *Batch, products ...Product) {
+	for len(products) > 0 {
+		n := len(products)
+		if products[0].Norm.Weight != nil {
+			n = 1
+		}
+		e.image(image, x, norm, products[0].Norm, b)
+		e.multiply(image, products[:n])
+		products = products[n:]
+	}
+}
+
+// multiply computes all products with x.
+func (e *Engine) multiply(x *quant.Activations, products []Product) {
 	j := &e.linear
-	j.projections = append(j.projections[:0], projections...)
+	j.products = append(j.products[:0], products...)
 	rows := 0
-	for _, p := range projections {
+	for _, p := range products {
 		rows += p.W.Rows()
 	}
 	j.x, j.rows = x, e.stretchesOf(rows, x)
-	e.countProducts(x, len(projections))
+	e.countProducts(x, len(products))
 	e.Pool.Run(j.rows.parts(), j.do)
 }
 
@@ -311,31 +353,56 @@ func (e *Engine) Linear(x *quant.Activations, projections ...Projection) {
 func (e *Engine) linearPart(thread, part int) {
 	j := &e.linear
 	lo, hi := j.rows.bounds(part)
-	for _, p := range j.projections {
+	for _, p := range j.products {
 		if rows := p.W.Rows(); lo < rows && hi > 0 {
-			from := max(lo, 0)
-			e.fail(e.integer.Multiply(p.Dst.Data[from:], p.Dst.Width, p.W.Slice(from, hi), j.x, &e.workers[thread].scratch))
+			from, to := max(lo, 0), min(hi, rows)
+			e.products(&e.workers[thread], p.Dst.Data[from:], p.Dst.Width, &p.Projection, from, to, j.x)
 		}
 		lo, hi = lo-p.W.Rows(), hi-p.W.Rows()
 	}
 }
 
-// GatedLinear stores relu(gate·x)² · (up·x) in dst, element by element.
-func (e *Engine) GatedLinear(dst Vectors, gate, up quant.Matrix, x *quant.Activations) {
+// products computes the rows from lo up to, not including, hi of a projection's
+// products with each token of x. Those of a token lie side by side, stride after
+// those of the token before.
+func (e *Engine) products(w *workspace, dst []float32, stride int, p *Projection, lo, hi int, x *quant.Activations) {
+	e.fail(e.integer.Multiply(dst, stride, p.W.Slice(lo, hi), x, &w.scratch))
+	if p.Scale == 1 {
+		return
+	}
+	for t := range x.Tokens() {
+		for i := range dst[t*stride:][:hi-lo] {
+			dst[t*stride+i] *= p.Scale
+		}
+	}
+}
+
+// GatedBitLinear stores activate(gate·h) · (up·h) in dst, element by element, h
+// being the 8-bit image of x, normalized by norm. activate takes both products
+// and leaves the result in the first. images are room for one image, or for two
+// where the projections have norms of their own.
+func (e *Engine) GatedBitLinear(dst Vectors, images [2]*quant.Activations, x Vectors, norm Norm, b *Batch, gate, up Projection, activate func(gate, up []float32)) {
+	e.image(images[0], x, norm, gate.Norm, b)
+	if up.Norm.Weight == nil {
+		images[1] = images[0]
+	} else {
+		e.image(images[1], x, norm, up.Norm, b)
+	}
 	j := &e.gated
-	j.dst, j.gate, j.up, j.x, j.rows = dst, gate, up, x, e.stretchesOf(gate.Rows(), x)
-	e.countProducts(x, 2)
+	j.dst, j.gate, j.up, j.x, j.activate, j.rows = dst, gate, up, images, activate, e.stretchesOf(gate.W.Rows(), images[0])
+	e.countProducts(images[0], 2)
 	e.Pool.Run(j.rows.parts(), j.do)
 }
 
 func (e *Engine) gatedPart(thread, part int) {
 	j, w := &e.gated, &e.workers[thread]
 	lo, hi := j.rows.bounds(part)
-	w.up = grow(w.up, j.x.Tokens()*(hi-lo))
-	e.fail(e.integer.Multiply(j.dst.Data[lo:], j.dst.Width, j.gate.Slice(lo, hi), j.x, &w.scratch))
-	e.fail(e.integer.Multiply(w.up, hi-lo, j.up.Slice(lo, hi), j.x, &w.scratch))
-	for t := range j.x.Tokens() {
-		e.float.ReLUSquaredMul(j.dst.Row(t)[lo:hi], w.up[t*(hi-lo):(t+1)*(hi-lo)])
+	tokens := j.x[0].Tokens()
+	w.up = grow(w.up, tokens*(hi-lo))
+	e.products(w, j.dst.Data[lo:], j.dst.Width, &j.gate, lo, hi, j.x[0])
+	e.products(w, w.up, hi-lo, &j.up, lo, hi, j.x[1])
+	for t := range tokens {
+		j.activate(j.dst.Row(t)[lo:hi], w.up[t*(hi-lo):(t+1)*(hi-lo)])
 	}
 }
 
@@ -345,11 +412,13 @@ func (e *Engine) Add(x, y Vectors, b *Batch) {
 	e.float.Add(x.Data[:n], y.Data[:n])
 }
 
-// RotateAndStore turns queries and keys by their positions (RoPE) and keeps
-// keys and values in the caches.
-func (e *Engine) RotateAndStore(q, k, v Vectors, layer int, b *Batch) {
+// RotateAndStore turns queries and keys by their positions (RoPE), after
+// normalizing each of their heads where the model does, and keeps keys and values
+// in the caches.
+func (e *Engine) RotateAndStore(q, k, v Vectors, qNorm, kNorm Norm, layer int, b *Batch) {
 	j := &e.rotate
-	j.q, j.k, j.v, j.layer, j.batch, j.part = q, k, v, layer, b, e.tokensOfPart(b.Rows())
+	j.q, j.k, j.v, j.qNorm, j.kNorm = q, k, v, qNorm, kNorm
+	j.layer, j.batch, j.part = layer, b, e.tokensOfPart(b.Rows())
 	e.Pool.Run(partsOf(b.Rows(), j.part), j.do)
 }
 
@@ -361,12 +430,18 @@ func (e *Engine) rotatePart(thread, part int) {
 		row := &j.batch.rows[t]
 		cache := j.batch.spans[row.span].Cache
 		sine, cosine := j.sine[t*size/2:(t+1)*size/2], j.cos[t*size/2:(t+1)*size/2]
+		turn := func(head []float32, norm Norm) {
+			if norm.Weight != nil {
+				e.NormalizeRow(head, head, norm)
+			}
+			j.rope.rotate(head, sine, cosine)
+		}
 		q, k, v := j.q.Row(t), j.k.Row(t), j.v.Row(t)
 		for at := 0; at < len(q); at += size {
-			rotate(q[at:at+size], sine, cosine)
+			turn(q[at:at+size], j.qNorm)
 		}
 		for at := 0; at < len(k); at += size {
-			rotate(k[at:at+size], sine, cosine)
+			turn(k[at:at+size], j.kNorm)
 			cache.Store(e.float, j.layer, at/size, row.position, k[at:at+size], v[at:at+size], w.half)
 		}
 	}
