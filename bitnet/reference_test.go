@@ -17,7 +17,11 @@ import (
 // recorded logits after each token.
 func reference(t testing.TB, name, logits string) (model string, ids []int, rows [][]float32) {
 	t.Helper()
-	dir := filepath.Join("..", "testdata", "reference", name)
+	return readReference(t, filepath.Join("..", "testdata", "reference", name), logits)
+}
+
+func readReference(t testing.TB, dir, logits string) (model string, ids []int, rows [][]float32) {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "ids.txt"))
 	if err != nil {
 		t.Fatal(err)
@@ -106,6 +110,32 @@ func TestReference(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// sharedReference is where reference models of the other families lie, beside a
+// checkout. A clone by itself does not have them.
+var sharedReference = filepath.Join("..", "..", "shared", "reference")
+
+// TestSharedReference holds the logits of the other families' models against a
+// double-precision yardstick.
+func TestSharedReference(t *testing.T) {
+	if _, err := os.Stat(sharedReference); err != nil {
+		t.Skip("needs ../shared/reference")
+	}
+	for name, least := range map[string]float64{"llama-i2s": 0.998, "bitnet-silu": 0.998} {
+		t.Run(name, func(t *testing.T) {
+			path, ids, exact := readReference(t, filepath.Join(sharedReference, name), "exact.f32")
+			s := newSession(t, openModel(t, path))
+			worst := 1.0
+			for i, id := range ids {
+				worst = min(worst, cosine(mustAppend(t, s, id), exact[i]))
+			}
+			t.Logf("smallest cosine %.6f", worst)
+			if !(worst >= least) {
+				t.Errorf("smallest cosine %.6f, want at least %v", worst, least)
+			}
+		})
 	}
 }
 

@@ -1,0 +1,375 @@
+package bitnet
+
+import (
+	"encoding/binary"
+	"io"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/x448/float16"
+
+	"github.com/gobitnet/gobitnet/bitnet/gguf"
+)
+
+// A made model is a small one with made-up weights, of which a test writes the
+// file.
+type madeModel struct {
+	name                  string
+	architecture          string
+	width, inner          int
+	heads, keyHeads, size int            // query heads, key-value heads, and their size
+	set                   map[string]any // keys below the architecture's name
+	untied                bool
+	halfNorms             bool // norms of float16
+	inputNorms, scales    bool
+	digest, longDigest    string // of all logits, and of the last of longSequence: see TestSameBits
+	neighbours            bool   // what the plain forward pass is to do
+	silu, sub, headNorm   bool
+}
+
+// madeModels has every architecture, with what its files may have.
+var madeModels = []madeModel{
+	{
+		digest: "f72f36e6e05aef56623301374ea53a9e189a84a5717e39bc68e7ad6b1b6bf530", longDigest: "37a2f73b81170ebc76f0424c6ce1af468a29969065117ce24de7a68b4d5f6e50",
+		name: "bitnet", architecture: "bitnet", width: 384, inner: 512, heads: 4, keyHeads: 4, size: 96, scales: true,
+		silu: true, sub: true,
+	},
+	{
+		digest: "0833d867e93f0db0b8e4f0110cc8f5bee64d19ee12e4516123dcf66889cdcbce", longDigest: "b17fb45957808f499e3e7a5c014a3300b6deb93896b6dfb1872ff8ab0bf12c17",
+		name: "bitnet-relu2", architecture: "bitnet", width: 128, inner: 256, heads: 2, keyHeads: 1, size: 64,
+		set: map[string]any{"hidden_act": "relu2"}, sub: true,
+	},
+	{
+		digest: "1002df23ce01fdc8e3fedff740330ff3036b904339270d441b88e6bf0fe925f4", longDigest: "bd79fa28013629cb3ad86c18476ab5396db63e641498da1be937b3ff070875f0",
+		name: "llama", architecture: "llama", width: 256, inner: 384, heads: 4, keyHeads: 2, size: 64, untied: true,
+		set: map[string]any{"rope.freq_base": float32(500000)}, silu: true, neighbours: true,
+	},
+	{
+		digest: "c3722f55229e14ef9c7a25af79afe3ae781f10377afae95f843cda0951b003d7", longDigest: "ae445780c1a0020f37ef6939d804d000c1228482eee72e4efa41a58d4aaed755",
+		name: "qwen3", architecture: "qwen3", width: 128, inner: 256, heads: 4, keyHeads: 2, size: 128, untied: true, halfNorms: true,
+		set: map[string]any{
+			"attention.key_length": uint32(128), "attention.value_length": uint32(128), "rope.freq_base": float32(1e6),
+			"rope.scaling.type": "yarn", "rope.scaling.factor": float32(4), "rope.scaling.original_context_length": uint32(64),
+		},
+		silu: true, headNorm: true,
+	},
+	{
+		digest: "d44b377e722ec5343d27860fed1fdc6746819b4b2f1fdbbc5148ad800a98728f", longDigest: "d673c6b25c4b118755642d74a768abd38e74a12775d974338d8eb26c90ecdabe",
+		name: "qwen3-norm-in", architecture: "qwen3", width: 128, inner: 384, heads: 2, keyHeads: 1, size: 128, halfNorms: true, inputNorms: true,
+		set:  map[string]any{"attention.key_length": uint32(128), "rope.dimension_count": uint32(128), "rope.freq_base": float32(1e6)},
+		silu: true, headNorm: true,
+	},
+}
+
+// write writes the model, with the vocabulary of the reference model micro-untied.
+func (m *madeModel) write(t testing.TB) string {
+	t.Helper()
+	reference, _, _ := reference(t, "micro-untied", "exact.f32")
+	f, err := gguf.Open(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	path := filepath.Join(t.TempDir(), m.name+".gguf")
+	out, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	w := gguf.NewWriter(out)
+	check := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(w.Set("general.architecture", m.architecture))
+	for name, value := range map[string]any{
+		"context_length": uint32(512), "embedding_length": uint32(m.width), "block_count": uint32(2), "feed_forward_length": uint32(m.inner),
+		"attention.head_count": uint32(m.heads), "attention.head_count_kv": uint32(m.keyHeads), "attention.layer_norm_rms_epsilon": float32(1e-6),
+	} {
+		check(w.Set(m.architecture+"."+name, value))
+	}
+	for name, value := range m.set {
+		check(w.Set(m.architecture+"."+name, value))
+	}
+	vocabulary := 0
+	for _, key := range f.Keys() {
+		if strings.HasPrefix(key, "tokenizer.") {
+			value, _ := f.Value(key)
+			check(w.Set(key, value))
+			if key == "tokenizer.ggml.tokens" {
+				vocabulary = value.Len()
+			}
+		}
+	}
+	// All numbers are exact in their types, so that they are the same on every
+	// platform.
+	r := rand.New(rand.NewPCG(7, uint64(len(m.name))))
+	add := func(name string, dims []int, kind gguf.TensorType, data []byte) {
+		check(w.AddTensor(name, dims, kind, func(w io.Writer) error { _, err := w.Write(data); return err }))
+	}
+	table := func(name string) {
+		data := make([]byte, 2*m.width*vocabulary)
+		for i := 0; i < len(data); i += 2 { // ±1/8 to ±1
+			binary.LittleEndian.PutUint16(data[i:], uint16(r.IntN(2)<<15|(12+r.IntN(3))<<10|r.IntN(1<<10)))
+		}
+		add(name, []int{m.width, vocabulary}, gguf.F16, data)
+	}
+	norm := func(name string, n int, half bool) {
+		var data []byte
+		kind := gguf.F32
+		for range n {
+			if x := float32(48+r.IntN(32)) / 64; half {
+				kind, data = gguf.F16, binary.LittleEndian.AppendUint16(data, float16.Fromfloat32(x).Bits())
+			} else {
+				data = binary.LittleEndian.AppendUint32(data, math.Float32bits(x))
+			}
+		}
+		add(name+".weight", []int{n}, kind, data)
+	}
+	ternary := func(name string, columns, rows int) {
+		data := make([]byte, columns*rows/4, columns*rows/4+32)
+		for i := range data {
+			for shift := 0; shift < 8; shift += 2 {
+				data[i] |= byte(r.IntN(3)) << shift
+			}
+		}
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(float32(12+r.IntN(8))/256))
+		add(name+".weight", []int{columns, rows}, gguf.I2S, data[:cap(data)])
+		if m.inputNorms {
+			norm(name+"_norm_in", columns, true)
+		}
+		if m.scales {
+			add(name+".scale", []int{1}, gguf.F32, binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(12+r.IntN(8))/16)))
+		}
+	}
+	table("token_embd.weight")
+	norm("output_norm", m.width, m.halfNorms)
+	if m.untied {
+		table("output.weight")
+	}
+	for _, b := range []string{"blk.0.", "blk.1."} {
+		norm(b+"attn_norm", m.width, m.halfNorms)
+		norm(b+"ffn_norm", m.width, m.halfNorms)
+		if m.sub {
+			norm(b+"attn_sub_norm", m.heads*m.size, m.halfNorms)
+			norm(b+"ffn_sub_norm", m.inner, m.halfNorms)
+		}
+		if m.headNorm {
+			norm(b+"attn_q_norm", m.size, m.halfNorms)
+			norm(b+"attn_k_norm", m.size, m.halfNorms)
+		}
+		ternary(b+"attn_q", m.width, m.heads*m.size)
+		ternary(b+"attn_k", m.width, m.keyHeads*m.size)
+		ternary(b+"attn_v", m.width, m.keyHeads*m.size)
+		ternary(b+"attn_output", m.heads*m.size, m.width)
+		ternary(b+"ffn_gate", m.width, m.inner)
+		ternary(b+"ffn_up", m.width, m.inner)
+		ternary(b+"ffn_down", m.inner, m.width)
+	}
+	check(w.Close())
+	return path
+}
+
+// doublePass is a made model in double precision, one token after the other: a forward
+// pass that shares nothing with the engine's.
+type doublePass struct {
+	*madeModel
+	file       *gguf.File
+	keys, vals [2][][]float64 // [block][position]
+}
+
+func (p *doublePass) floats(name string) []float64 {
+	t, ok := p.file.Tensor(name)
+	if !ok {
+		panic(name)
+	}
+	x := make([]float64, t.Elements())
+	for i := range x {
+		if t.Type == gguf.F16 {
+			x[i] = float64(float16.Frombits(binary.LittleEndian.Uint16(t.Data[2*i:])).Float32())
+		} else {
+			x[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(t.Data[4*i:])))
+		}
+	}
+	return x
+}
+
+func (p *doublePass) norm(x []float64, name string) []float64 {
+	w := p.floats(name + ".weight")
+	y := make([]float64, len(x))
+	for at := 0; at < len(x); at += len(w) { // a head at a time where the weights are a head's
+		sum := 0.0
+		for _, v := range x[at : at+len(w)] {
+			sum += v * v
+		}
+		for i, v := range w {
+			y[at+i] = x[at+i] / math.Sqrt(sum/float64(len(w))+1e-6) * v
+		}
+	}
+	return y
+}
+
+func (p *doublePass) linear(name string, x []float64) []float64 {
+	if p.inputNorms {
+		x = p.norm(x, name+"_norm_in")
+	}
+	largest := 1e-5
+	for _, v := range x {
+		largest = max(largest, math.Abs(v))
+	}
+	t, _ := p.file.Tensor(name + ".weight")
+	weights := len(x) * t.Dims[1]
+	factor := float64(math.Float32frombits(binary.LittleEndian.Uint32(t.Data[weights/4:]))) * largest / 127
+	if p.scales {
+		factor *= p.floats(name + ".scale")[0]
+	}
+	y := make([]float64, t.Dims[1])
+	for i := range weights {
+		code := t.Data[i/128*32+i%32] >> (6 - i%128/32*2) & 3
+		y[i/len(x)] += (float64(code) - 1) * math.RoundToEven(x[i%len(x)]*127/largest) * factor
+	}
+	return y
+}
+
+// rotate turns a head, by the formulas of the papers.
+func (p *doublePass) rotate(x []float64, position int) {
+	number := func(name string, otherwise float64) float64 {
+		switch v := p.set[name].(type) {
+		case float32:
+			return float64(v)
+		case uint32:
+			return float64(v)
+		}
+		return otherwise
+	}
+	n := float64(len(x))
+	base, factor := number("rope.freq_base", 10000), number("rope.scaling.factor", 1)
+	for i := range len(x) / 2 {
+		theta := math.Pow(base, -2*float64(i)/n)
+		if factor > 1 {
+			original := number("rope.scaling.original_context_length", 0)
+			from := math.Floor(n * math.Log(original/(32*2*math.Pi)) / (2 * math.Log(base)))
+			to := math.Ceil(n * math.Log(original/(2*math.Pi)) / (2 * math.Log(base)))
+			ramp := (float64(i) - max(from, 0)) / (min(to, n-1) - max(from, 0))
+			ramp = min(max(ramp, 0), 1)
+			theta = theta/factor*ramp + theta*(1-ramp)
+		}
+		a, b := i, i+len(x)/2
+		if p.neighbours {
+			a, b = 2*i, 2*i+1
+		}
+		sin, cos := math.Sincos(float64(position) * theta)
+		length := 0.1*math.Log(factor) + 1
+		x[a], x[b] = length*(x[a]*cos-x[b]*sin), length*(x[a]*sin+x[b]*cos)
+	}
+}
+
+// next returns the vector and the logits after one more token.
+func (p *doublePass) next(id int) (hidden, logits []float64) {
+	embedding := p.floats("token_embd.weight")
+	x := append([]float64(nil), embedding[id*p.width:(id+1)*p.width]...)
+	add := func(y []float64) {
+		for i, v := range y {
+			x[i] += v
+		}
+	}
+	for block, b := range []string{"blk.0.", "blk.1."} {
+		h := p.norm(x, b+"attn_norm")
+		q, k, v := p.linear(b+"attn_q", h), p.linear(b+"attn_k", h), p.linear(b+"attn_v", h)
+		if p.headNorm {
+			q, k = p.norm(q, b+"attn_q_norm"), p.norm(k, b+"attn_k_norm")
+		}
+		position := len(p.keys[block])
+		for _, heads := range [][]float64{q, k} {
+			for at := 0; at < len(heads); at += p.size {
+				p.rotate(heads[at:at+p.size], position)
+			}
+		}
+		p.keys[block], p.vals[block] = append(p.keys[block], k), append(p.vals[block], v)
+		a := make([]float64, len(q))
+		for head := range p.heads {
+			query, from := q[head*p.size:(head+1)*p.size], head/(p.heads/p.keyHeads)*p.size
+			weights, sum := make([]float64, position+1), 0.0
+			for t := range weights {
+				for i, v := range query {
+					weights[t] += v * p.keys[block][t][from+i] / math.Sqrt(float64(p.size))
+				}
+				weights[t] = math.Exp(weights[t])
+				sum += weights[t]
+			}
+			for t, weight := range weights {
+				for i := range query {
+					a[head*p.size+i] += weight / sum * p.vals[block][t][from+i]
+				}
+			}
+		}
+		if p.sub {
+			a = p.norm(a, b+"attn_sub_norm")
+		}
+		add(p.linear(b+"attn_output", a))
+
+		h = p.norm(x, b+"ffn_norm")
+		f, up := p.linear(b+"ffn_gate", h), p.linear(b+"ffn_up", h)
+		for i, g := range f {
+			if p.silu {
+				f[i] = g / (1 + math.Exp(-g)) * up[i]
+			} else {
+				f[i] = max(g, 0) * max(g, 0) * up[i]
+			}
+		}
+		if p.sub {
+			f = p.norm(f, b+"ffn_sub_norm")
+		}
+		add(p.linear(b+"ffn_down", f))
+	}
+	x = p.norm(x, "output_norm")
+	head := embedding
+	if p.untied {
+		head = p.floats("output.weight")
+	}
+	for ; len(head) > 0; head = head[p.width:] {
+		sum := 0.0
+		for i, v := range x {
+			sum += v * head[i]
+		}
+		logits = append(logits, sum)
+	}
+	return x, logits
+}
+
+// TestArchitectures holds models of every architecture against a plain forward
+// pass in double precision.
+func TestArchitectures(t *testing.T) {
+	for _, made := range madeModels {
+		t.Run(made.name, func(t *testing.T) {
+			path := made.write(t)
+			file, err := gguf.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			m := openModel(t, path)
+			exact, s := doublePass{madeModel: &made, file: file}, newSession(t, m, WithFloat32Cache())
+			worst := 1.0
+			for i := range 20 {
+				id := (i*i*31 + 7) % m.Config().VocabularySize
+				_, want := exact.next(id)
+				wanted := make([]float32, len(want))
+				for i, v := range want {
+					wanted[i] = float32(v)
+				}
+				worst = min(worst, cosine(mustAppend(t, s, id), wanted))
+			}
+			// No activation of these models lies so near the middle of two integers
+			// that float32 and float64 round it to different ones.
+			if !(worst >= 1-1e-9) {
+				t.Errorf("smallest cosine 1 − %.1e", 1-worst)
+			}
+		})
+	}
+}
