@@ -21,7 +21,8 @@ type architecture struct {
 	ropeBase   float64 // where the file has none; 0 where it must
 }
 
-// architectures has those that run. Converters leave out rope.freq_base where it
+// architectures has those that run. Whoever adds one writes a line here and in
+// ARITHMETIC.md, and a model in the tests (madeModels). Converters leave out rope.freq_base where it
 // is 10,000, as it was for all models of the Llama kind once.
 var architectures = []architecture{
 	{name: "bitnet-b1.58", activation: "relu2", subNorms: true}, // BitNet-b1.58-2B-4T

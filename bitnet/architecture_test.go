@@ -1,7 +1,9 @@
 package bitnet
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -371,5 +373,102 @@ func TestArchitectures(t *testing.T) {
 				t.Errorf("smallest cosine 1 − %.1e", 1-worst)
 			}
 		})
+	}
+}
+
+// TestRefusals asks for models that somebody might hope for.
+func TestRefusals(t *testing.T) {
+	path, _, _ := reference(t, "micro-untied", "exact.f32")
+	const arch = "bitnet-b1.58."
+	for _, c := range []struct {
+		set   map[string]any
+		words string
+	}{
+		{map[string]any{"general.architecture": "qwen35"}, "1.7B, 4B and 8B"},
+		{map[string]any{"general.architecture": "gemma3"}, "bitnet-embedding-0.6b"},
+		{map[string]any{"general.architecture": "falcon"}, "must be one of bitnet-b1.58, bitnet-25, bitnet, llama, qwen3"},
+		{map[string]any{arch + "embedding_length": uint32(3200), arch + "feed_forward_length": uint32(8640), arch + "attention.head_count": uint32(32)}, "bitnet_b1_58-large can"},
+		{map[string]any{"prism.hadamard.version": uint32(1)}, "a rotated basis"},
+		{map[string]any{arch + "rope.scaling.type": "yarn", arch + "rope.scaling.factor": float32(0.5)}, "between 1"},
+		{map[string]any{arch + "rope.scaling.type": "yarn", arch + "rope.scaling.factor": float32(4)}, "original_context_length"},
+	} {
+		if _, err := Open(rewrite(t, path, c.set, nil)); !errors.Is(err, ErrModel) || !strings.Contains(err.Error(), c.words) {
+			t.Errorf("%v: %v", c.set, err)
+		}
+	}
+	// The type of a tensor stands behind its name and two dimensions.
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "blk.0.attn_q.weight"
+	at := bytes.Index(data, []byte(name)) + len(name) + 4 + 2*8
+	for _, kind := range []byte{38, 39} {
+		data[at] = kind
+		if _, err := OpenBytes(data); !errors.Is(err, ErrModel) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "I2_S") {
+			t.Errorf("type %d: %v", kind, err)
+		}
+	}
+}
+
+// TestActivation says by an option what a file does not.
+func TestActivation(t *testing.T) {
+	path, ids, _ := reference(t, "tiny", "exact.f32")
+	said := openModel(t, rewrite(t, path, map[string]any{"bitnet-b1.58.hidden_act": "silu"}, nil))
+	silu, plain := openModel(t, path, WithActivation("silu")), openModel(t, path)
+	same := openModel(t, path, WithActivation("relu2"))
+	want := append([]float32(nil), mustAppend(t, newSession(t, said), ids...)...)
+	sameLogits(t, "silu", mustAppend(t, newSession(t, silu), ids...), want)
+	if other := mustAppend(t, newSession(t, plain), ids...); cosine(other, want) > 0.999 {
+		t.Error("the activation makes no difference")
+	}
+	if said.Config().Activation != "silu" || silu.Config().Activation != "silu" || plain.Config().Activation != "relu2" {
+		t.Errorf("%+v, %+v, %+v", said.Config(), silu.Config(), plain.Config())
+	}
+	var saved bytes.Buffer
+	s := newSession(t, plain)
+	mustAppend(t, s, ids...)
+	if err := s.Save(&saved); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := silu.RestoreSession(bytes.NewReader(saved.Bytes())); !errors.Is(err, ErrSave) {
+		t.Errorf("a session is restored with another activation: %v", err)
+	}
+	if s, err := same.RestoreSession(bytes.NewReader(saved.Bytes())); err != nil {
+		t.Error(err)
+	} else {
+		s.Close()
+	}
+	if _, err := Open(path, WithActivation("gelu")); !errors.Is(err, ErrOption) || !strings.Contains(err.Error(), "silu") {
+		t.Errorf("gelu: %v", err)
+	}
+}
+
+// TestArchitectureSessions forks and restores sessions of every architecture.
+func TestArchitectureSessions(t *testing.T) {
+	for _, made := range madeModels {
+		m := openModel(t, made.write(t))
+		ids := longSequence(m)[:140]
+		s := newSession(t, m)
+		mustAppend(t, s, ids[:130]...)
+		fork := s.Fork()
+		defer fork.Close()
+		var saved bytes.Buffer
+		if err := s.Save(&saved); err != nil {
+			t.Fatal(err)
+		}
+		restored, err := m.RestoreSession(&saved)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer restored.Close()
+		want := append([]float32(nil), mustAppend(t, s, ids[130:]...)...)
+		for _, other := range []*Session{fork, restored} {
+			var logits []float32
+			for _, id := range ids[130:] {
+				logits = mustAppend(t, other, id)
+			}
+			sameLogits(t, made.name, logits, want)
+		}
 	}
 }

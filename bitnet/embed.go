@@ -10,3 +10,11 @@ const (
 	PoolingCLS                 // the first token's
 	PoolingLast                // the last token's
 )
+
+// String returns "none", "mean", "cls" or "last".
+func (p Pooling) String() string {
+	if p < PoolingNone || p > PoolingLast {
+		return "unknown pooling"
+	}
+	return [...]string{"none", "mean", "cls", "last"}[p]
+}

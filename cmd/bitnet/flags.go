@@ -66,12 +66,13 @@ func given(flags *flag.FlagSet, name string) bool {
 
 // modelFlags say which model to open, and how.
 type modelFlags struct {
-	path      string // or a name
-	file      string // where it lies, once it has been located
-	pull      bool
-	tokenizer string
-	threads   int
-	shared    bool
+	path       string // or a name
+	file       string // where it lies, once it has been located
+	pull       bool
+	tokenizer  string
+	activation string
+	threads    int
+	shared     bool
 }
 
 const modelHelp = `  --model M         the GGUF file of a BitNet b1.58 model, or a name as bitnet
@@ -79,6 +80,8 @@ const modelHelp = `  --model M         the GGUF file of a BitNet b1.58 model, or
                     one, which only knows small sums)
 ` + pullHelp + `  --tokenizer T     take the vocabulary from this GGUF or tokenizer.json instead
                     of the model's
+  --activation A    what the file may get wrong or not say: relu2, or silu for
+                    a model of 1bitLLM's that calls itself bitnet-b1.58
   --threads N       compute with N threads; 0 means all processors that the
                     process may use (default: BITNET_THREADS, or 0)
   --shared-weights  leave the weights in the mapped file, whose memory processes
@@ -95,6 +98,7 @@ func (m *modelFlags) register(flags *flag.FlagSet, s settings) {
 	flags.StringVar(&m.path, "model", s.model, "")
 	flags.BoolVar(&m.pull, "pull", false, "")
 	flags.StringVar(&m.tokenizer, "tokenizer", "", "")
+	flags.StringVar(&m.activation, "activation", "", "")
 	flags.BoolVar(&m.shared, "shared-weights", false, "")
 	flags.Func("threads", "", func(text string) (err error) {
 		m.threads, err = parseCount(text, maxThreads)
@@ -148,7 +152,7 @@ func (m *modelFlags) open(c *call) (*bitnet.Model, time.Duration, error) {
 		return nil, 0, err
 	}
 	start := time.Now()
-	options := []bitnet.Option{bitnet.WithThreads(m.threads), bitnet.WithKernels(c.settings.kernels)}
+	options := []bitnet.Option{bitnet.WithThreads(m.threads), bitnet.WithKernels(c.settings.kernels), bitnet.WithActivation(m.activation)}
 	if m.tokenizer != "" {
 		t, err := openTokenizer(m.tokenizer)
 		if err != nil {

@@ -219,6 +219,27 @@ func printUse(w io.Writer, u use) {
 	}
 	fmt.Fprintf(w, "  run        yes: %d blocks of width %d, feed-forward %d, %d heads on %d, context %d\n",
 		u.config.Blocks, u.config.EmbeddingLength, u.config.FeedForwardLength, u.config.Heads, u.config.KVHeads, u.config.ContextLength)
+	fmt.Fprintf(w, "  form       %s\n", form(u.config))
+}
+
+// form tells what a model is made of beside its sizes.
+func form(c bitnet.Config) string {
+	parts := []string{"heads of " + strconv.Itoa(c.HeadSize), map[string]string{"relu2": "ReLU²", "silu": "SiLU"}[c.Activation]}
+	if c.YaRN.Factor > 0 {
+		parts = append(parts, fmt.Sprintf("a context of %d stretched by %v", c.YaRN.Original, c.YaRN.Factor))
+	}
+	if c.InputNorms {
+		parts = append(parts, "norms ahead of each projection")
+	}
+	if c.TiedHead {
+		parts = append(parts, "the embedding as output head")
+	} else {
+		parts = append(parts, "an output head of its own")
+	}
+	if c.Pooling != bitnet.PoolingNone {
+		parts = append(parts, fmt.Sprintf("made to embed texts, by %v", c.Pooling))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // grouped writes a number with its thousands apart.

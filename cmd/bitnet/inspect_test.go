@@ -29,6 +29,7 @@ func TestInspect(t *testing.T) {
 		"28 tensors        2,359,296 elements  590,720 bytes",
 		"tokenize   yes, 4096 tokens",
 		"run        yes: 4 blocks of width 256",
+		"form       heads of 64, ReLU², the embedding as output head\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)

@@ -92,6 +92,7 @@ func TestWrongCalls(t *testing.T) {
 		{"run --model " + notGGUF + " --prompt a", 1, "this is not a GGUF file"},
 		{"run --model M --tokenizer " + missing + " --prompt a", 1, "there is no such file"},
 		{"run --model M --tokenizer " + notGGUF + " --prompt a", 1, notGGUF},
+		{"run --model M --activation gelu --prompt a", 1, "it must be relu2 or silu"},
 		{"run --model M --prompt " + strings.Repeat("a,", 600), 1, "the model's context 512: shorten it"},
 		{"run --model M --prompt \xff", 1, "not valid UTF-8"},
 		{"chat --model=", 2, "--model is given, but empty"},
