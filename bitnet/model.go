@@ -80,7 +80,8 @@ func WithKernels(name string) Option { return func(o *openOptions) { o.kernels =
 // WithoutScreen does without the 8-bit screen of the output head by which greedy
 // and top-k decoding find the few logits that matter; its memory, a byte for
 // each element of the head, is not used, and each token computes every logit. The
-// tokens are the same either way.
+// tokens are the same either way. Only a head in floating-point numbers has a screen:
+// one of 8 bits or fewer is no slower to read.
 func WithoutScreen() Option { return func(o *openOptions) { o.noScreen = true } }
 
 // WithSharedWeights keeps the ternary weights where they lie in the mapped file,
@@ -221,6 +222,7 @@ func newModel(f *gguf.File, opts []Option, mapped bool) (*Model, error) {
 	m.activation = activations[m.config.Activation](m.engine.FloatKernels())
 	m.digest = sync.OnceValues(func() ([sha256.Size]byte, error) { return digestOf(f, o.activation) })
 	m.head = engine.NewHead(m.weights.head, m.file.Release)
+	m.useScreen = m.useScreen && m.head.Screens()
 	m.passes = newPasses(m)
 	f.Release(f.Header()) // everything in it has been copied
 	return m, nil
@@ -258,8 +260,8 @@ func (m *Model) Threads() int { return m.engine.Pool.Threads() }
 // model was opened: "i2s_matvec_avx512" counts the products of one matrix and
 // one token by the AVX-512 kernels for few tokens, "i2s_matmul_…" those by the
 // kernels for many, "rmsnorm_quantize_…" normalized vectors, "attention_…" a
-// token's attention in one block, "head_f16_…" full rows of logits and
-// "head_i8_screen_…" searches for the largest ones.
+// token's attention in one block, "head_f16_…" (or "head_q6_k_…", by the type of the
+// head) full rows of logits and "head_i8_screen_…" searches for the largest ones.
 func (m *Model) KernelCounts(ctx context.Context) (map[string]uint64, error) {
 	if err := m.acquire(ctx); err != nil {
 		return nil, err

@@ -472,7 +472,7 @@ func (h *heads) compute(m *Model) {
 		}
 		m.engine.Largest(m.head, h.queries)
 	} else {
-		// The screen will be there soon: the float16 head need not stay in memory.
+		// The screen will be there soon: the head need not stay in memory.
 		release = len(h.some) > 0 && len(h.all) == 0
 	}
 	for _, place := range h.some {

@@ -1,12 +1,17 @@
 package engine
 
+import (
+	"strings"
+
+	"github.com/gobitnet/gobitnet/bitnet/internal/table"
+)
+
 // The kinds of kernel calls that are counted.
 const (
 	ternaryMatVec = iota
 	ternaryMatMul
 	normalizations
 	attentions
-	headFloat16
 	headInt8
 	kernelKinds
 )
@@ -16,14 +21,14 @@ var kindNames = [kernelKinds]string{
 	ternaryMatMul:  "i2s_matmul",
 	normalizations: "rmsnorm_quantize",
 	attentions:     "attention",
-	headFloat16:    "head_f16",
 	headInt8:       "head_i8_screen",
 }
 
 // Counts returns how often each kernel was dispatched since the engine was
 // made, by names such as "i2s_matvec_avx512": a product of one matrix and one
 // token, by the kernels for few tokens or for many (i2s_matmul), a normalized
-// token, a token's attention in one layer, a token's product with the head.
+// token, a token's attention in one layer, a token's product with the head, under
+// the head's type ("head_q6_k").
 func (e *Engine) Counts() map[string]uint64 {
 	counts := make(map[string]uint64)
 	for kind, n := range e.counts {
@@ -35,6 +40,13 @@ func (e *Engine) Counts() map[string]uint64 {
 			set = e.integer.Name()
 		}
 		counts[kindNames[kind]+"_"+set] = n
+	}
+	for kind, n := range e.heads {
+		set := e.float.Name
+		if table.Ternary(kind) {
+			set = e.integer.Name()
+		}
+		counts["head_"+strings.ToLower(kind.String())+"_"+set] = n
 	}
 	return counts
 }

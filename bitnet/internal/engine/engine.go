@@ -13,6 +13,7 @@ import (
 	"math"
 	"sync/atomic"
 
+	"github.com/gobitnet/gobitnet/bitnet/gguf"
 	"github.com/gobitnet/gobitnet/bitnet/internal/kernel"
 	"github.com/gobitnet/gobitnet/bitnet/internal/table"
 	"github.com/gobitnet/gobitnet/bitnet/internal/threads"
@@ -76,6 +77,7 @@ type Engine struct {
 	workers []workspace
 	failure atomic.Pointer[error]
 	counts  [kernelKinds]uint64
+	heads   map[gguf.TensorType]uint64 // products with heads
 
 	// The arguments of the step under way, read by its parts, and the parts
 	// as function values, made once so that running them allocates nothing.
@@ -139,7 +141,7 @@ func New(threadCount int, kernels *quant.Kernels) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{Pool: threads.New(threadCount), integer: kernels, float: float}
+	e := &Engine{Pool: threads.New(threadCount), integer: kernels, float: float, heads: map[gguf.TensorType]uint64{}}
 	e.workers = make([]workspace, e.Pool.Threads())
 	e.quantize.do = e.quantizePart
 	e.linear.do = e.linearPart
@@ -217,7 +219,7 @@ func (e *Engine) Begin(b *Batch, rope *RoPE, queryHeads int) {
 // Embed stores the embedding of each token in x.
 func (e *Engine) Embed(x Vectors, embedding *table.Table, b *Batch) {
 	for r := range b.rows {
-		embedding.Widen(x.Row(r), b.rows[r].token)
+		e.fail(embedding.Widen(x.Row(r), b.rows[r].token, &e.workers[0].table))
 	}
 }
 

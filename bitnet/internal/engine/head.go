@@ -36,6 +36,10 @@ func NewHead(t *table.Table, release func(data []byte)) *Head {
 	return &Head{table: t, release: release}
 }
 
+// Screens reports whether the head can have a screen: that of one in integers would
+// be no smaller than the head.
+func (h *Head) Screens() bool { return h.table.Floating() }
+
 // Rows returns the number of rows: the length of all logits.
 func (h *Head) Rows() int { return h.table.Rows() }
 
@@ -62,8 +66,8 @@ type headProduct struct {
 func (e *Engine) Logits(logits [][]float32, h *Head, x [][]float32, release bool) {
 	j := &e.head
 	j.head, j.logits = h, logits
-	j.x.Set(h.table, x...)
-	e.counts[headFloat16] += uint64(len(x))
+	e.fail(j.x.Set(h.table, e.integer, x...))
+	e.heads[h.table.Type()] += uint64(len(x))
 	j.release, j.rowsPerPart = release && h.release != nil, headRowsPerPart
 	if j.release {
 		j.rowsPerPart = releaseRowsPerPart
@@ -88,13 +92,13 @@ func (e *Engine) headRows(w *workspace, lo, hi int) {
 	j := &e.head
 	t := j.head.table
 	if len(j.logits) == 1 {
-		t.Multiply(j.logits[0][lo:hi], e.float, lo, hi, &j.x, 0, 1, &w.table)
+		e.fail(t.Multiply(j.logits[0][lo:hi], e.float, lo, hi, &j.x, 0, 1, &w.table))
 		return
 	}
 	for first := 0; first < len(j.logits); first += kernel.MaxVectors {
 		last := min(first+kernel.MaxVectors, len(j.logits))
 		w.products = grow(w.products, (last-first)*(hi-lo))
-		t.Multiply(w.products, e.float, lo, hi, &j.x, first, last, &w.table)
+		e.fail(t.Multiply(w.products, e.float, lo, hi, &j.x, first, last, &w.table))
 		for v := first; v < last; v++ {
 			copy(j.logits[v][lo:hi], w.products[(v-first)*(hi-lo):])
 		}

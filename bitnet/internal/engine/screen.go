@@ -110,7 +110,7 @@ func (h *Head) Screened() bool { return h.screen != nil }
 // ScreenBytes returns how many bytes the 8-bit rows of a screen take.
 func (h *Head) ScreenBytes() int { return h.Rows() * h.table.Columns() }
 
-// BuildScreen makes the screen of a head. Its rows come to lie in memory, of
+// BuildScreen makes the screen of a head that can have one. Its rows come to lie in memory, of
 // ScreenBytes, or where that is nil in memory of their own.
 func (e *Engine) BuildScreen(h *Head, memory []int8) {
 	j := &e.screen
@@ -170,7 +170,7 @@ func (e *Engine) Largest(h *Head, queries []*Query) {
 	if n == 0 {
 		return
 	}
-	j.x.Set(h.table, j.vectors...)
+	e.fail(j.x.Set(h.table, e.integer, j.vectors...))
 	clear(j.vectors)
 	e.counts[headInt8] += uint64(n)
 	for len(j.found) < n*len(e.workers) {
@@ -338,6 +338,6 @@ func (e *Engine) exactRowsPart(thread, part int) {
 		query, at := j.exacts[i].query, j.exacts[i].at
 		q := j.queries[query]
 		r := q.Rows[at]
-		j.head.table.Multiply(q.Logits[at:at+1], e.float, r, r+1, &j.x, query, query+1, &e.workers[thread].table)
+		e.fail(j.head.table.Multiply(q.Logits[at:at+1], e.float, r, r+1, &j.x, query, query+1, &e.workers[thread].table))
 	}
 }

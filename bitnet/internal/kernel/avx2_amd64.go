@@ -21,6 +21,8 @@ var avx2 = Set{
 	QuantizeHalf:   quantizeHalfAVX2,
 	QuantizeFloat:  quantizeFloatGeneric,
 	WidenBrain:     WidenBrain,
+	Unpack:         unpackGeneric,
+	DotsBlocks:     dotsBlocksGeneric,
 }
 
 //go:noescape

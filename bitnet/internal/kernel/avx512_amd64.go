@@ -21,6 +21,8 @@ var avx512 = Set{
 	QuantizeHalf:   quantizeHalfAVX512,
 	QuantizeFloat:  quantizeFloatGeneric,
 	WidenBrain:     WidenBrain,
+	Unpack:         unpackGeneric,
+	DotsBlocks:     dotsBlocksGeneric,
 }
 
 //go:noescape

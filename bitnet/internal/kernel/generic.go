@@ -27,6 +27,8 @@ var generic = Set{
 	QuantizeHalf:   quantizeHalfGeneric,
 	QuantizeFloat:  quantizeFloatGeneric,
 	WidenBrain:     WidenBrain,
+	Unpack:         unpackGeneric,
+	DotsBlocks:     dotsBlocksGeneric,
 }
 
 // sumLanes adds up partial results by the fixed tree.

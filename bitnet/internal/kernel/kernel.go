@@ -91,6 +91,20 @@ type Set struct {
 	// WidenBrain stores bfloat16 values, the upper halves of float32 values, as
 	// float32.
 	WidenBrain func(dst []float32, src []uint16)
+
+	// Unpack takes blocks of each format apart: into integers, one scale for each
+	// StretchSize of them and, where the format has them, one minimum for each
+	// UnitSize. len(q) is that of whole blocks.
+	Unpack [BlockFormats]func(q []int8, scales, mins []float32, blocks []byte)
+
+	// DotsBlocks multiplies len(dst) rows that have been unpacked by one vector of
+	// len(x) elements, a multiple of BlockColumns: 16-bit integers from −32767 up,
+	// as Arrange leaves them, with a unit for each UnitSize. The integer products of
+	// four neighbours are summed up, which is exact, and these sums times scale·unit,
+	// rounded, are added up in lanes. From that, where there are minimums, is
+	// subtracted the sum in lanes of the minimums times sums, the products of each
+	// unit and the sum of its elements.
+	DotsBlocks func(dst []float32, q []int8, scales, mins []float32, x []int16, units, sums []float32)
 }
 
 // Available returns every implementation that this processor can run, fastest

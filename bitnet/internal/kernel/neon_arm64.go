@@ -21,6 +21,8 @@ var neon = Set{
 	QuantizeHalf:   quantizeHalfNeon,
 	QuantizeFloat:  quantizeFloatGeneric,
 	WidenBrain:     WidenBrain,
+	Unpack:         unpackGeneric,
+	DotsBlocks:     dotsBlocksGeneric,
 }
 
 //go:noescape

@@ -1,37 +1,157 @@
 package table
 
 import (
+	"errors"
+	"fmt"
+	"math"
+
 	"github.com/gobitnet/gobitnet/bitnet/gguf"
 	"github.com/gobitnet/gobitnet/bitnet/internal/kernel"
+	"github.com/gobitnet/gobitnet/quant"
 )
+
+// unpackedBytes bounds how many numbers of rows in blocks are unpacked at a time:
+// they and the vector stay in the nearest cache.
+const unpackedBytes = 12 << 10
 
 // Vectors are the right-hand side of products with a table.
 type Vectors struct {
-	n int
-	x []float32 // vector after vector
+	table *Table
+	n     int
+
+	x []float32 // vector after vector, for floating tables
+
+	// 16-bit images of them, for tables in blocks, with the unit and the sum of each
+	// kernel.UnitSize.
+	image, natural []int16
+	units, sums    []float32
+
+	// 8-bit images of them, for ternary tables, each by itself, and whether a
+	// vector has none because it is not finite.
+	kernels   *quant.Kernels
+	images    []*quant.Activations
+	notFinite []bool
 }
 
-// Set makes vs the vectors, of Columns elements each. It copies them.
-func (v *Vectors) Set(t *Table, vs ...[]float32) {
-	v.n, v.x = len(vs), v.x[:0]
-	for _, x := range vs {
-		v.x = append(v.x, x...)
+// Set makes vs the vectors, of as many elements as t has columns, for products with
+// t. It copies them. Kernels are those that multiply ternary tables.
+func (v *Vectors) Set(t *Table, kernels *quant.Kernels, vs ...[]float32) error {
+	for i, x := range vs {
+		if len(x) != t.columns {
+			return fmt.Errorf("vector %d has %d elements where the table has %d columns", i, len(x), t.columns)
+		}
+	}
+	if v.table != t || v.kernels != kernels {
+		v.table, v.kernels, v.images = t, kernels, nil
+	}
+	v.n = len(vs)
+	switch t.form {
+	case blocked:
+		n := v.n * t.columns
+		v.image, v.natural = grow(v.image, n), grow(v.natural, t.columns)
+		v.units, v.sums = grow(v.units, n/kernel.UnitSize), grow(v.sums, n/kernel.UnitSize)
+		for i, x := range vs {
+			lo, hi := i*t.columns/kernel.UnitSize, (i+1)*t.columns/kernel.UnitSize
+			quantize(v.natural, v.units[lo:hi], v.sums[lo:hi], x)
+			kernel.Arrange(v.image[i*t.columns:(i+1)*t.columns], v.natural)
+		}
+	case ternary:
+		v.notFinite = grow(v.notFinite, v.n)
+		for i, x := range vs {
+			if i == len(v.images) {
+				a, err := kernels.NewActivations(1, t.columns, t.matrix.Format())
+				if err != nil {
+					return err
+				}
+				v.images = append(v.images, a)
+			}
+			err := v.images[i].Quantize(0, x)
+			if v.notFinite[i] = errors.Is(err, quant.ErrActivation); err != nil && !v.notFinite[i] {
+				return err
+			}
+		}
+	default:
+		v.x = v.x[:0]
+		for _, x := range vs {
+			v.x = append(v.x, x...)
+		}
+	}
+	return nil
+}
+
+// minUnitMax keeps 32767 divided by the largest of a unit's elements finite.
+const minUnitMax = 0x1p-100
+
+// quantize stores the 16-bit image of x, and of each kernel.UnitSize elements the
+// unit and the product of it and the sum of the image. A unit with elements that are
+// not finite is not a number.
+func quantize(image []int16, units, sums, x []float32) {
+	for u := range units {
+		part := x[u*kernel.UnitSize:][:kernel.UnitSize]
+		out := image[u*kernel.UnitSize:][:kernel.UnitSize]
+		largest, finite := float32(minUnitMax), true
+		for _, v := range part {
+			largest = max(largest, float32(math.Abs(float64(v))))
+			finite = finite && v-v == 0
+		}
+		if !finite {
+			clear(out)
+			units[u], sums[u] = float32(math.NaN()), float32(math.NaN())
+			continue
+		}
+		scale, sum := math.MaxInt16/largest, int32(0)
+		for i, v := range part {
+			out[i] = int16(math.RoundToEven(float64(v * scale)))
+			sum += int32(out[i])
+		}
+		units[u] = largest / math.MaxInt16
+		sums[u] = float32(sum) * units[u]
 	}
 }
 
-// Len returns the number of vectors.
-func (v *Vectors) Len() int { return v.n }
-
-// Scratch is the memory that Multiply works in. No two calls may use one at once.
+// Scratch is the memory that products and rows are made in. No two calls may use
+// one at once.
 type Scratch struct {
 	floats []float32
+	quant  quant.Scratch
+
+	// Rows in blocks, unpacked.
+	q            []int8
+	scales, mins []float32
+}
+
+// reserve makes room for some rows of a table in blocks.
+func (s *Scratch) reserve(t *Table, rows int) {
+	n := rows * t.columns
+	s.q, s.scales = grow(s.q, n), grow(s.scales, n/kernel.StretchSize)
+	s.mins = s.mins[:0]
+	if t.blocks.Mins() {
+		s.mins = grow(s.mins, n/kernel.UnitSize)
+	}
+}
+
+// widen stores the numbers of what has been unpacked.
+func (s *Scratch) widen(dst []float32) {
+	for i, q := range s.q {
+		dst[i] = s.scales[i/kernel.StretchSize] * float32(q)
+		if len(s.mins) > 0 {
+			dst[i] -= s.mins[i/kernel.UnitSize]
+		}
+	}
 }
 
 // Multiply stores the products of the rows from lo up to, not including, hi and
 // the vectors from first up to last, at most kernel.MaxVectors of them, in dst: that
-// of row r and vector v in dst[(v−first)·(hi−lo)+r−lo]. No product depends on
-// which others are computed with it.
-func (t *Table) Multiply(dst []float32, set *kernel.Set, lo, hi int, v *Vectors, first, last int, s *Scratch) {
+// of row r and vector v in dst[(v−first)·(hi−lo)+r−lo]. The vectors were made for
+// the table. No product depends on which others are computed with it.
+func (t *Table) Multiply(dst []float32, set *kernel.Set, lo, hi int, v *Vectors, first, last int, s *Scratch) error {
+	switch t.form {
+	case blocked:
+		t.multiplyBlocks(dst, set, lo, hi, v, first, last, s)
+		return nil
+	case ternary:
+		return t.multiplyTernary(dst, lo, hi, v, first, last, s)
+	}
 	x := v.x[first*t.columns : last*t.columns]
 	from, to := lo*t.columns, hi*t.columns
 	switch t.kind {
@@ -41,13 +161,46 @@ func (t *Table) Multiply(dst []float32, set *kernel.Set, lo, hi int, v *Vectors,
 		s.floats = grow(s.floats, to-from)
 		set.WidenBrain(s.floats, t.halves[from:to])
 		set.DotsFloat(dst, s.floats, x, t.columns)
-	case gguf.F32:
+	default:
 		set.DotsFloat(dst, t.floats[from:to], x, t.columns)
+	}
+	return nil
+}
+
+// multiplyBlocks unpacks a few rows at a time, once for all vectors.
+func (t *Table) multiplyBlocks(dst []float32, set *kernel.Set, lo, hi int, v *Vectors, first, last int, s *Scratch) {
+	rows, units := hi-lo, t.columns/kernel.UnitSize
+	step := max(unpackedBytes/t.columns&^1, 2) // the kernels take two at a time
+	for r := lo; r < hi; r += step {
+		end := min(r+step, hi)
+		s.reserve(t, end-r)
+		set.Unpack[t.blocks](s.q, s.scales, s.mins, t.Bytes(r, end))
+		for i := first; i < last; i++ {
+			set.DotsBlocks(dst[(i-first)*rows+r-lo:(i-first)*rows+end-lo], s.q, s.scales, s.mins,
+				v.image[i*t.columns:(i+1)*t.columns], v.units[i*units:(i+1)*units], v.sums[i*units:(i+1)*units])
+		}
 	}
 }
 
-// Quantize stores the 8-bit image of a row in dst and returns how far from the row
-// it is, as kernel.Set's QuantizeFloat does.
+func (t *Table) multiplyTernary(dst []float32, lo, hi int, v *Vectors, first, last int, s *Scratch) error {
+	rows := hi - lo
+	for i := first; i < last; i++ {
+		out := dst[(i-first)*rows : (i-first+1)*rows]
+		if v.notFinite[i] {
+			for r := range out {
+				out[r] = float32(math.NaN())
+			}
+			continue
+		}
+		if err := v.kernels.Multiply(out, rows, t.matrix.Slice(lo, hi), v.images[i], &s.quant); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Quantize stores the 8-bit image of a row of a floating table in dst and returns
+// how far from the row it is, as kernel.Set's QuantizeFloat does.
 func (t *Table) Quantize(dst []int8, set *kernel.Set, row int, s *Scratch) (step, rest, squares float32) {
 	lo, hi := row*t.columns, (row+1)*t.columns
 	switch t.kind {
