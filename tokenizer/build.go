@@ -1,23 +1,54 @@
 package tokenizer
 
 import (
+	"bytes"
 	"sync"
 	"unicode/utf8"
 )
 
 // What the readers of both file formats build a tokenizer with.
 
+// appendOrdinary appends the bytes that an ordinary token's written form stands
+// for, and reports whether it is one.
+func (v *vocabulary) appendOrdinary(dst, written []byte) ([]byte, bool) {
+	if v.sentencePiece {
+		return appendBlanks(dst, written), utf8.Valid(written)
+	}
+	return appendByteLevel(dst, written)
+}
+
+// notOrdinary says what is wrong with a written form.
+func (v *vocabulary) notOrdinary() string {
+	if v.sentencePiece {
+		return "is not valid UTF-8"
+	}
+	return "has characters that are not of the byte-level alphabet"
+}
+
 // appendToken gives the next id to a token in the form that files write it in:
-// ordinary tokens in the byte-level alphabet, all others as they are.
+// ordinary tokens in the byte-level alphabet or with marks for blanks, those of
+// bytes as numbers, all others as they are.
 func (v *vocabulary) appendToken(key string, id int, written []byte, k kind) error {
 	if len(v.bytes) > maxTextBytes-len(written) {
 		return unsupported(key, id, "makes more than %d bytes of text with the tokens before it, more than is implemented", maxTextBytes)
 	}
-	if k == ordinary {
+	switch k {
+	case ordinary:
 		var ok bool
-		if v.bytes, ok = appendByteLevel(v.bytes, written); !ok {
-			return malformed(key, id, "is %.40q, which has characters that are not of the byte-level alphabet", written)
+		if v.bytes, ok = v.appendOrdinary(v.bytes, written); !ok {
+			return malformed(key, id, "is %.40q, which %s", written, v.notOrdinary())
 		}
+		if v.sentencePiece && bytes.IndexByte(written, ' ') >= 0 {
+			k = unused // texts have marks where this has a blank
+		}
+		v.closeToken(k)
+		return nil
+	case byteValue:
+		b, ok := byteWritten(written)
+		if !ok {
+			return malformed(key, id, "is %.40q, but stands for a byte, which is written like <0x0A>", written)
+		}
+		v.bytes = append(v.bytes, b)
 		v.closeToken(k)
 		return nil
 	}
@@ -30,7 +61,11 @@ func (v *vocabulary) appendToken(key string, id int, written []byte, k kind) err
 			return malformed(key, id, "is %.40q, a special or added token that is not valid UTF-8", written)
 		}
 	}
-	v.bytes = append(v.bytes, written...)
+	if k == added && v.sentencePiece {
+		v.bytes = appendBlanks(v.bytes, written)
+	} else {
+		v.bytes = append(v.bytes, written...)
+	}
 	v.closeToken(k)
 	return nil
 }
@@ -68,8 +103,8 @@ func (s *addedSearch) build() (all, plain []*addedTokens) {
 }
 
 // mergeSource runs over the merges of a file in their order, from one on, and
-// gives yield the two tokens of each, in the byte-level alphabet, until yield
-// returns false. It may be called several times at once.
+// gives yield the two tokens of each, as they are written, until yield returns
+// false. It may be called several times at once.
 type mergeSource func(from int, yield func(left, right []byte) bool) error
 
 // resolvedMerge is a merge with ids for its tokens.
@@ -162,12 +197,12 @@ func (r *mergeResolver) resolve(source mergeSource) error {
 func (r *mergeResolver) add(index int, left, right []byte) error {
 	m := pendingMerge{start: len(r.bytes)}
 	var leftOK, rightOK bool
-	r.bytes, leftOK = appendByteLevel(r.bytes, left)
+	r.bytes, leftOK = r.vocabulary.appendOrdinary(r.bytes, left)
 	m.cut = len(r.bytes)
-	r.bytes, rightOK = appendByteLevel(r.bytes, right)
+	r.bytes, rightOK = r.vocabulary.appendOrdinary(r.bytes, right)
 	m.end = len(r.bytes)
 	if !leftOK || !rightOK {
-		return malformed(r.key, index, "is %.40q and %.40q, which have characters that are not of the byte-level alphabet", left, right)
+		return malformed(r.key, index, "is %.40q and %.40q, one of which %s", left, right, r.vocabulary.notOrdinary())
 	}
 	leftBytes, rightBytes := r.bytes[m.start:m.cut], r.bytes[m.cut:m.end]
 	m.leftHead, m.rightHead = headOf(leftBytes), headOf(rightBytes)

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"bytes"
 	"errors"
+	"math"
 	"sync"
 
 	"github.com/gobitnet/gobitnet/bitnet/gguf"
@@ -15,45 +16,107 @@ const (
 	keyTokens          = "tokenizer.ggml.tokens"
 	keyTokenTypes      = "tokenizer.ggml.token_type"
 	keyMerges          = "tokenizer.ggml.merges"
+	keyScores          = "tokenizer.ggml.scores"
 	keyBeginOfText     = "tokenizer.ggml.bos_token_id"
 	keyEndOfText       = "tokenizer.ggml.eos_token_id"
 	keyEndOfTurn       = "tokenizer.ggml.eot_token_id"
 	keyEndOfMessage    = "tokenizer.ggml.eom_token_id" // before the answer of a tool
+	keyUnknown         = "tokenizer.ggml.unknown_token_id"
 	keyAddsBeginOfText = "tokenizer.ggml.add_bos_token"
+	keyAddsEndOfText   = "tokenizer.ggml.add_eos_token"
+	keyAddsBlank       = "tokenizer.ggml.add_space_prefix"
 )
 
 // ggufRefused are the keys that ask for something that is not implemented where
 // they are true.
 var ggufRefused = []struct{ key, asks string }{
-	{"tokenizer.ggml.add_space_prefix", "a space before every text"},
-	{"tokenizer.ggml.add_eos_token", "end-of-text behind every text"},
 	{"tokenizer.ggml.add_sep_token", "a separator behind every text"},
 	{"tokenizer.ggml.remove_extra_whitespaces", "one blank for several"},
 }
 
+// ggufForm is what the two kinds of vocabulary differ in: a splitter, or none for
+// SentencePiece, and what holds where a file says nothing.
+type ggufForm struct {
+	splitter                        *splitter
+	addsBeginOfText, addsBlank      bool
+	beginOfText, endOfText, unknown int
+}
+
+// ggufSentencePiece has the numbers that SentencePiece gives unless it is told
+// otherwise.
+var ggufSentencePiece = ggufForm{addsBeginOfText: true, addsBlank: true, unknown: 0, beginOfText: 1, endOfText: 2}
+
+// ggufFormOf returns the form of a file's vocabulary.
+func ggufFormOf(f *gguf.File) (ggufForm, error) {
+	model, err := f.Text(keyModel)
+	switch {
+	case err != nil:
+		return ggufForm{}, keyError(keyModel, err)
+	case model == "llama":
+		return ggufSentencePiece, nil
+	case model != "gpt2":
+		return ggufForm{}, unsupported(keyModel, none, "is %.40q; only gpt2, byte-level BPE, and llama, SentencePiece, are implemented", model)
+	}
+	s := &splitters[0] // the published BitNet names none
+	if _, ok := f.Value(keySplitter); ok {
+		name, err := f.Text(keySplitter)
+		if err != nil {
+			return ggufForm{}, keyError(keySplitter, err)
+		}
+		if s = splitterNamed(name); s == nil {
+			return ggufForm{}, unsupported(keySplitter, none, "is %.40q, a splitter that is not implemented; use another file of the same vocabulary, such as its tokenizer.json", name)
+		}
+	}
+	return ggufForm{splitter: s, addsBeginOfText: s.addsBeginOfText, beginOfText: s.beginOfText, endOfText: none, unknown: none}, nil
+}
+
 // ggufKinds translates the numbers of tokenizer.ggml.token_type: from 1 on
-// normal, unknown, control, user-defined and unused. The sixth, byte, belongs
-// to vocabularies of another kind.
-var ggufKinds = [...]kind{1: ordinary, 2: special, 3: special, 4: added, 5: unused}
+// normal, unknown, control, user-defined, unused and byte, of which only
+// SentencePiece has the last.
+var ggufKinds = [...]kind{1: ordinary, 2: special, 3: special, 4: added, 5: unused, 6: byteValue}
 
 // FromGGUF builds a tokenizer from the metadata of a GGUF. It keeps nothing of
 // the file, which may be closed afterwards.
 //
-// It reads, all below "tokenizer.ggml.": model (must be gpt2), pre (if there
-// is one, must name Llama 3's splitter), tokens, token_type (without it all
-// tokens are normal but those that the next keys name), bos_token_id,
-// eos_token_id, eot_token_id and eom_token_id (which end a text, a turn, a
-// message), add_bos_token (true if it is missing and there is a begin-of-text
-// token, as Llama 3 has it) and merges. What else would change the tokens of a
-// text (add_space_prefix, add_eos_token …) must be false.
+// It reads, all below "tokenizer.ggml.":
+//   - model: gpt2 for byte-level BPE, llama for SentencePiece;
+//   - tokens and token_type (without it all tokens are normal but those that the
+//     next keys name; SentencePiece needs it);
+//   - bos_token_id, eos_token_id, eot_token_id and eom_token_id, which begin a
+//     text and end a text, a turn, a message;
+//   - add_bos_token and add_eos_token. Without the first, begin-of-text is added
+//     where there is one and the kind of vocabulary has it so: SentencePiece, the
+//     splitters of Llama 3 and Falcon 3, and where no splitter is named;
+//   - for gpt2 pre, the name of a splitter (Llama 3's if there is none), and
+//     merges;
+//   - for llama scores, unknown_token_id, and add_space_prefix (true if it is
+//     missing). Special tokens 1, 2 and 0 are begin-of-text, end-of-text and
+//     unknown where no key names these.
+//
+// What else would change the tokens of a text (remove_extra_whitespaces,
+// add_space_prefix with gpt2 …) must be false.
 //
 // Of tokens with the same text, the first is the one that Encode gives; all of
 // them decode. The error is a [VocabularyError].
 func FromGGUF(f *gguf.File) (*Tokenizer, error) {
-	if err := checkGGUFModel(f); err != nil {
+	form, err := ggufFormOf(f)
+	if err != nil {
 		return nil, err
 	}
-	t := &Tokenizer{wholePieces: true}
+	for _, refused := range ggufRefused {
+		if asked, err := ggufBool(f, refused.key, false); err != nil {
+			return nil, err
+		} else if asked {
+			return nil, unsupported(refused.key, none, "asks for %s, which is not implemented", refused.asks)
+		}
+	}
+	addsBlank, err := ggufBool(f, keyAddsBlank, form.addsBlank)
+	if err != nil {
+		return nil, err
+	}
+	if addsBlank && form.splitter != nil {
+		return nil, unsupported(keyAddsBlank, none, "asks for a blank before every text, which is not implemented for byte-level BPE")
+	}
 	tokens, err := ggufStrings(f, keyTokens, maxTokens)
 	if err != nil {
 		return nil, err
@@ -61,24 +124,44 @@ func FromGGUF(f *gguf.File) (*Tokenizer, error) {
 	if tokens.Len() == 0 {
 		return nil, malformed(keyTokens, none, "has no token")
 	}
-	if t.beginOfText, err = ggufTokenID(f, keyBeginOfText, tokens.Len()); err != nil {
-		return nil, err
-	}
-	var ends [3]int
-	for i, key := range [...]string{keyEndOfText, keyEndOfTurn, keyEndOfMessage} {
-		if ends[i], err = ggufTokenID(f, key, tokens.Len()); err != nil {
+	t := new(Tokenizer)
+	var endOfTurn, endOfMessage int
+	unknown := none
+	var ids []int
+	for _, named := range []struct {
+		key string
+		id  *int
+	}{
+		{keyBeginOfText, &t.beginOfText}, {keyEndOfText, &t.endOfText},
+		{keyEndOfTurn, &endOfTurn}, {keyEndOfMessage, &endOfMessage}, {keyUnknown, &unknown},
+	} {
+		if named.key == keyUnknown && form.splitter != nil {
+			continue // byte-level BPE knows every byte
+		}
+		if *named.id, err = ggufTokenID(f, named.key, tokens.Len()); err != nil {
 			return nil, err
 		}
+		ids = append(ids, *named.id)
 	}
-	t.endOfText = ends[0]
-	if t.addsBeginOfText, err = ggufAddsBeginOfText(f, t.beginOfText); err != nil {
-		return nil, err
-	}
-	kinds, err := ggufTokenKinds(f, tokens.Len(), append(ends[:], t.beginOfText))
+	kinds, err := ggufTokenKinds(f, form, tokens.Len(), ids)
 	if err != nil {
 		return nil, err
 	}
-	if t.vocabulary, err = ggufVocabulary(tokens, kinds); err != nil {
+	for _, usual := range []struct {
+		id    *int
+		usual int
+	}{{&t.beginOfText, form.beginOfText}, {&t.endOfText, form.endOfText}, {&unknown, form.unknown}} {
+		if *usual.id == none && usual.usual != none && usual.usual < len(kinds) && kinds[usual.usual] == special {
+			*usual.id = usual.usual
+		}
+	}
+	if t.addsBeginOfText, err = ggufAdds(f, keyAddsBeginOfText, form.addsBeginOfText, keyBeginOfText, t.beginOfText); err != nil {
+		return nil, err
+	}
+	if t.addsEndOfText, err = ggufAdds(f, keyAddsEndOfText, false, keyEndOfText, t.endOfText); err != nil {
+		return nil, err
+	}
+	if t.vocabulary, err = ggufVocabulary(tokens, kinds, form.splitter == nil); err != nil {
 		return nil, err
 	}
 	var search addedSearch
@@ -88,8 +171,17 @@ func FromGGUF(f *gguf.File) (*Tokenizer, error) {
 		}
 	}
 	t.found, t.foundPlain = search.build()
-	t.setEndTokens(ends[:]...)
+	t.setEndTokens(t.endOfText, endOfTurn, endOfMessage)
 
+	if form.splitter == nil {
+		if t.sentencePieces, err = newSentencePieces(t.vocabulary, unknown, keyTokens); err != nil {
+			return nil, err
+		}
+		t.sentencePieces.prefix = prefix{wanted: addsBlank, afterTokens: true}
+		t.sentencePieces.order, err = ggufScores(f, tokens.Len())
+		return t, err
+	}
+	t.pieceLength, t.wholePieces = form.splitter.pieceLength, form.splitter.wholePieces
 	merges, err := ggufStrings(f, keyMerges, maxMerges)
 	if err != nil {
 		return nil, err
@@ -99,41 +191,6 @@ func FromGGUF(f *gguf.File) (*Tokenizer, error) {
 		return nil, err
 	}
 	return t, nil
-}
-
-// checkGGUFModel refuses what would be tokenized wrongly here.
-func checkGGUFModel(f *gguf.File) error {
-	model, err := f.Text(keyModel)
-	if err != nil {
-		return keyError(keyModel, err)
-	}
-	if model != "gpt2" {
-		return unsupported(keyModel, none, "is %.40q; only gpt2, byte-level BPE, is implemented", model)
-	}
-	if _, ok := f.Value(keySplitter); ok {
-		splitter, err := f.Text(keySplitter)
-		if err != nil {
-			return keyError(keySplitter, err)
-		}
-		switch splitter {
-		case "llama-bpe", "llama3", "llama-v3":
-		default:
-			return unsupported(keySplitter, none, "is %.40q; only llama-bpe, the splitter of Llama 3, is implemented", splitter)
-		}
-	}
-	for _, refused := range ggufRefused {
-		if _, ok := f.Value(refused.key); !ok {
-			continue
-		}
-		asked, err := f.Bool(refused.key)
-		if err != nil {
-			return keyError(refused.key, err)
-		}
-		if asked {
-			return unsupported(refused.key, none, "asks for %s, which is not implemented", refused.asks)
-		}
-	}
-	return nil
 }
 
 // keyError turns an error of the GGUF reader about a key into one of this
@@ -174,25 +231,55 @@ func ggufTokenID(f *gguf.File, key string, tokens int) (int, error) {
 	return int(id), nil
 }
 
-func ggufAddsBeginOfText(f *gguf.File, beginOfText int) (bool, error) {
-	if _, ok := f.Value(keyAddsBeginOfText); !ok {
-		return beginOfText != none, nil
+// ggufBool returns what a key says, and what is usual without it.
+func ggufBool(f *gguf.File, key string, usual bool) (bool, error) {
+	if _, ok := f.Value(key); !ok {
+		return usual, nil
 	}
-	adds, err := f.Bool(keyAddsBeginOfText)
+	said, err := f.Bool(key)
 	if err != nil {
-		return false, keyError(keyAddsBeginOfText, err)
+		return false, keyError(key, err)
 	}
-	if adds && beginOfText == none {
-		return false, malformed(keyAddsBeginOfText, none, "is true, but %s is missing", keyBeginOfText)
+	return said, nil
+}
+
+// ggufAdds returns whether a token, which another key names, is added to texts.
+func ggufAdds(f *gguf.File, key string, usual bool, idKey string, id int) (bool, error) {
+	adds, err := ggufBool(f, key, usual && id != none)
+	if adds && id == none {
+		return false, malformed(key, none, "is true, but %s is missing", idKey)
 	}
-	return adds, nil
+	return adds, err
+}
+
+// ggufScores returns the order of tokens by their scores.
+func ggufScores(f *gguf.File, tokens int) ([]uint32, error) {
+	scores, err := f.Array(keyScores, gguf.Float32)
+	if err != nil {
+		return nil, keyError(keyScores, err)
+	}
+	if scores.Len() != tokens {
+		return nil, malformed(keyScores, none, "has %d elements where %s has %d", scores.Len(), keyTokens, tokens)
+	}
+	order := make([]uint32, tokens)
+	for id, score := range scores.Floats() {
+		if math.IsNaN(score) {
+			return nil, malformed(keyScores, id, "is not a number")
+		}
+		order[id] = scoreOrder(float32(score))
+	}
+	return order, nil
 }
 
 // ggufTokenKinds returns the kind of each token. Named are those that other keys
 // name.
-func ggufTokenKinds(f *gguf.File, tokens int, named []int) ([]kind, error) {
+func ggufTokenKinds(f *gguf.File, form ggufForm, tokens int, named []int) ([]kind, error) {
 	kinds := make([]kind, tokens)
-	if _, ok := f.Value(keyTokenTypes); !ok {
+	allowed := len(ggufKinds)
+	if form.splitter != nil {
+		allowed-- // no byte
+	}
+	if _, ok := f.Value(keyTokenTypes); !ok && form.splitter != nil {
 		for _, id := range named {
 			if id != none {
 				kinds[id] = special
@@ -208,15 +295,15 @@ func ggufTokenKinds(f *gguf.File, tokens int, named []int) ([]kind, error) {
 		return nil, malformed(keyTokenTypes, none, "has %d elements where %s has %d", types.Len(), keyTokens, tokens)
 	}
 	for id, number := range types.Ints() {
-		if number < 1 || number >= int64(len(ggufKinds)) {
-			return nil, unsupported(keyTokenTypes, id, "is %d; only 1 to %d (normal, unknown, control, user-defined, unused) are implemented", number, len(ggufKinds)-1)
+		if number < 1 || number >= int64(allowed) {
+			return nil, unsupported(keyTokenTypes, id, "is %d; only 1 to %d (normal, unknown, control, user-defined, unused; byte for SentencePiece) are implemented", number, allowed-1)
 		}
 		kinds[id] = ggufKinds[number]
 	}
 	return kinds, nil
 }
 
-func ggufVocabulary(tokens gguf.Value, kinds []kind) (*vocabulary, error) {
+func ggufVocabulary(tokens gguf.Value, kinds []kind, sentencePiece bool) (*vocabulary, error) {
 	half, size, secondSize := tokens.Len()/2, 0, 0
 	for id, written := range tokens.Strings() {
 		size += len(written)
@@ -229,6 +316,7 @@ func ggufVocabulary(tokens gguf.Value, kinds []kind) (*vocabulary, error) {
 	}
 	// Two goroutines share the work.
 	v, second := newVocabulary(tokens.Len(), size), newVocabulary(tokens.Len()-half, secondSize)
+	v.sentencePiece, second.sentencePiece = sentencePiece, sentencePiece
 	var secondError error
 	var wait sync.WaitGroup
 	wait.Add(1)

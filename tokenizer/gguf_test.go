@@ -243,17 +243,6 @@ func TestMergeErrorAnywhere(t *testing.T) {
 	}
 }
 
-func TestSplitterNames(t *testing.T) {
-	for _, name := range []string{"llama-bpe", "llama3", "llama-v3"} {
-		file := newFile()
-		file.others["pre"] = name
-		tokenizer := file.mustOpen(t)
-		if got := tokenTexts(t, tokenizer, "1"); !slices.Equal(got, []string{"1"}) {
-			t.Errorf("%s: 1 gives %q", name, got)
-		}
-	}
-}
-
 func TestTextEnds(t *testing.T) {
 	for _, test := range []struct {
 		name   string

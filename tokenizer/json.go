@@ -3,6 +3,8 @@ package tokenizer
 import (
 	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -38,20 +40,35 @@ type jsonStep struct {
 	Processors    []jsonStep `json:"processors"`
 	Decoders      []jsonStep `json:"decoders"`
 
-	// Split
-	Pattern struct {
-		Regex string `json:"Regex"`
-	} `json:"pattern"`
-	Behavior string `json:"behavior"`
-	Invert   bool   `json:"invert"`
+	// Split, Replace
+	Pattern  jsonPattern `json:"pattern"`
+	Behavior string      `json:"behavior"`
+	Invert   bool        `json:"invert"`
+	Content  string      `json:"content"`
 
-	// ByteLevel
+	// ByteLevel, Metaspace
 	AddPrefixSpace *bool `json:"add_prefix_space"`
 	UseRegex       *bool `json:"use_regex"`
+
+	// Digits
+	IndividualDigits bool `json:"individual_digits"`
+
+	// Prepend
+	Prepend string `json:"prepend"`
+
+	// Metaspace
+	Replacement   string `json:"replacement"`
+	PrependScheme string `json:"prepend_scheme"`
+	SplitsBlanks  *bool  `json:"split"`
 
 	// TemplateProcessing
 	Single        []jsonTemplatePart           `json:"single"`
 	SpecialTokens map[string]jsonTemplateToken `json:"special_tokens"`
+}
+
+type jsonPattern struct {
+	Regex  string `json:"Regex"`
+	String string `json:"String"`
 }
 
 type jsonTemplatePart struct {
@@ -73,6 +90,7 @@ type jsonModel struct {
 	UnknownToken *string  `json:"unk_token"`
 	WordPrefix   *string  `json:"continuing_subword_prefix"`
 	WordSuffix   *string  `json:"end_of_word_suffix"`
+	FuseUnknown  bool     `json:"fuse_unk"`
 	ByteFallback bool     `json:"byte_fallback"`
 	IgnoreMerges bool     `json:"ignore_merges"`
 
@@ -96,11 +114,12 @@ func fromJSON(data []byte) (*Tokenizer, error) {
 	if err := file.check(); err != nil {
 		return nil, err
 	}
-	t := &Tokenizer{wholePieces: file.Model.IgnoreMerges}
-	if err := file.buildVocabulary(t); err != nil {
-		return nil, err
+	t := new(Tokenizer)
+	build := file.buildByteLevel
+	if file.Model.ByteFallback {
+		build = file.buildSentencePiece
 	}
-	if err := file.buildMerges(t); err != nil {
+	if err := build(t); err != nil {
 		return nil, err
 	}
 	if err := file.setTextEnds(t); err != nil {
@@ -110,33 +129,19 @@ func fromJSON(data []byte) (*Tokenizer, error) {
 	return t, nil
 }
 
-// check refuses what would be tokenized wrongly here.
+// check refuses what would be tokenized wrongly here, whatever the kind of
+// vocabulary.
 func (f *jsonFile) check() error {
-	for _, step := range f.Normalizer.steps() {
-		return unsupported("normalizer", none, "is %.40q; none is implemented", step.Type)
-	}
-	if err := checkSplitter(f.PreTokenizer.steps()); err != nil {
-		return err
-	}
-	for _, step := range f.Decoder.steps() {
-		if step.Type != "ByteLevel" {
-			return unsupported("decoder", none, "is %.40q; only ByteLevel is implemented", step.Type)
-		}
-	}
 	m := f.Model
 	switch {
 	case m.Type != "BPE" && m.Type != "":
 		return unsupported("model.type", none, "is %.40q; only BPE is implemented", m.Type)
 	case m.Dropout != nil && *m.Dropout != 0:
 		return unsupported("model.dropout", none, "is %g; only 0 is implemented", *m.Dropout)
-	case m.UnknownToken != nil:
-		return unsupported("model.unk_token", none, "is %.40q; a byte-level vocabulary needs none, and it is not implemented", *m.UnknownToken)
 	case m.WordPrefix != nil && *m.WordPrefix != "":
 		return unsupported("model.continuing_subword_prefix", none, "is %.40q; none is implemented", *m.WordPrefix)
 	case m.WordSuffix != nil && *m.WordSuffix != "":
 		return unsupported("model.end_of_word_suffix", none, "is %.40q; none is implemented", *m.WordSuffix)
-	case m.ByteFallback:
-		return unsupported("model.byte_fallback", none, "is true, which is not implemented")
 	}
 	for i, token := range f.AddedTokens {
 		switch {
@@ -148,9 +153,167 @@ func (f *jsonFile) check() error {
 			return unsupported("added_tokens", i, "has lstrip set, which is not implemented")
 		case token.RightStrip:
 			return unsupported("added_tokens", i, "has rstrip set, which is not implemented")
+		case token.Normalized && len(f.Normalizer.steps()) > 0:
+			return unsupported("added_tokens", i, "has normalized set, which is not implemented beside a normalizer")
 		}
 	}
 	return nil
+}
+
+// checkDecoder refuses steps that are not of the kind of vocabulary.
+func (f *jsonFile) checkDecoder(types ...string) error {
+	for _, step := range f.Decoder.steps() {
+		if !slices.Contains(types, step.Type) {
+			return unsupported("decoder", none, "is %.40q; only %s is implemented", step.Type, strings.Join(types, ", "))
+		}
+	}
+	return nil
+}
+
+// buildByteLevel builds a tokenizer of byte-level BPE.
+func (f *jsonFile) buildByteLevel(t *Tokenizer) error {
+	for _, step := range f.Normalizer.steps() {
+		if step.Type != "NFC" {
+			return unsupported("normalizer", none, "is %.40q; only NFC is implemented", step.Type)
+		}
+		t.composes = true
+	}
+	s, err := jsonSplitter(f.PreTokenizer.steps())
+	if err != nil {
+		return err
+	}
+	if err := f.checkDecoder("ByteLevel"); err != nil {
+		return err
+	}
+	if name := f.Model.UnknownToken; name != nil {
+		return unsupported("model.unk_token", none, "is %.40q; a byte-level vocabulary needs none, and it is not implemented", *name)
+	}
+	t.pieceLength, t.wholePieces = s.pieceLength, f.Model.IgnoreMerges
+	if err := f.buildVocabulary(t, false); err != nil {
+		return err
+	}
+	t.merges, err = f.buildMerges(t.vocabulary)
+	return err
+}
+
+// jsonSplitter returns the splitter with the expressions of these steps, the last
+// of which writes the pieces in the byte-level alphabet.
+func jsonSplitter(steps []*jsonStep) (*splitter, error) {
+	const key = "pre_tokenizer"
+	var expressions []string
+	for i, step := range steps {
+		switch step.Type {
+		case "Split":
+			if step.Pattern.Regex == "" || step.Behavior != "Isolated" || step.Invert {
+				return nil, unsupported(key, none, "splits with behavior %.40q and invert %t; only Isolated and false, at a Regex, are implemented", step.Behavior, step.Invert)
+			}
+			expressions = append(expressions, step.Pattern.Regex)
+		case "Digits":
+			expression := numbers
+			if step.IndividualDigits {
+				expression = oneNumber
+			}
+			expressions = append(expressions, expression)
+		case "ByteLevel":
+			if step.AddPrefixSpace == nil || *step.AddPrefixSpace {
+				return nil, unsupported(key, none, "has add_prefix_space set, which is not implemented")
+			}
+			if step.UseRegex == nil || *step.UseRegex {
+				expressions = append(expressions, gpt2Expression)
+			}
+			if i < len(steps)-1 {
+				return nil, unsupported(key, none, "has %.40q behind ByteLevel, which is not implemented", steps[i+1].Type)
+			}
+		default:
+			return nil, unsupported(key, none, "is %.40q; only Split, Digits and ByteLevel are implemented", step.Type)
+		}
+	}
+	if len(steps) == 0 || steps[len(steps)-1].Type != "ByteLevel" {
+		return nil, unsupported(key, none, "does not end with ByteLevel; only byte-level BPE, and SentencePiece with byte_fallback, are implemented")
+	}
+	s := splitterOf(expressions)
+	if s == nil {
+		return nil, unsupported(key, none, "splits at %.200q, which is not implemented; use another file of the same vocabulary, such as a GGUF", expressions)
+	}
+	return s, nil
+}
+
+// buildSentencePiece builds a tokenizer of SentencePiece's kind: its texts are
+// merged whole, with marks for blanks, and what is no token falls back to bytes.
+func (f *jsonFile) buildSentencePiece(t *Tokenizer) error {
+	before, splitsBlanks, err := f.blanks()
+	if err != nil {
+		return err
+	}
+	if err := f.checkDecoder("Replace", "ByteFallback", "Fuse", "Strip", "Metaspace"); err != nil {
+		return err
+	}
+	if f.Model.IgnoreMerges {
+		return unsupported("model.ignore_merges", none, "is true, which is not implemented beside byte_fallback")
+	}
+	if err := f.buildVocabulary(t, true); err != nil {
+		return err
+	}
+	unknown := none
+	if name := f.Model.UnknownToken; name != nil {
+		id, ok := t.TokenID(*name)
+		if !ok {
+			return malformed("model.unk_token", none, "is %.40q, which is not in the vocabulary", *name)
+		}
+		unknown = id
+	}
+	s, err := newSentencePieces(t.vocabulary, unknown, "model.vocab")
+	if err != nil {
+		return err
+	}
+	if slices.Contains(s.byteTokens[:], 0) && !f.Model.FuseUnknown {
+		return unsupported("model.fuse_unk", none, "is false where tokens for bytes are missing; that is not implemented")
+	}
+	s.prefix, s.splitsBlanks = before, splitsBlanks
+	s.merges, err = f.buildMerges(t.vocabulary)
+	t.sentencePieces = s
+	return err
+}
+
+// blanks returns what becomes of blanks, which either the normalizer or the
+// pre-tokenizer makes into marks, in one of the ways in which converters of
+// SentencePiece's files have written that down.
+func (f *jsonFile) blanks() (before prefix, splits bool, err error) {
+	marked := false
+	blank := jsonPattern{String: " "}
+	for _, step := range f.Normalizer.steps() {
+		switch {
+		case step.Type == "Prepend" && step.Prepend == blankMark:
+			before = prefix{wanted: true, afterTokens: true}
+		case step.Type == "Replace" && step.Pattern == blank && step.Content == blankMark:
+			marked = true
+		default:
+			return before, false, unsupported("normalizer", none, "is %.40q; only Prepend and Replace that mark blanks by %s are implemented beside byte_fallback", step.Type, blankMark)
+		}
+	}
+	const key = "pre_tokenizer"
+	for _, step := range f.PreTokenizer.steps() {
+		switch {
+		case step.Type == "Split" && step.Pattern == blank && marked:
+			// There is no blank left.
+		case step.Type == "Metaspace" && step.Replacement == blankMark && !marked && !before.wanted:
+			marked, splits = true, step.SplitsBlanks == nil || *step.SplitsBlanks
+			switch scheme := step.PrependScheme; {
+			case scheme == "always", scheme == "" && (step.AddPrefixSpace == nil || *step.AddPrefixSpace):
+				before = prefix{wanted: true, afterTokens: true, unlessBlank: true}
+			case scheme == "first":
+				before = prefix{wanted: true, unlessBlank: true}
+			case scheme != "never" && scheme != "":
+				return before, false, unsupported(key, none, "has the prepend_scheme %.40q; only always, first and never are implemented", scheme)
+			}
+		default:
+			return before, false, unsupported(key, none, "is %.40q; only Metaspace, instead of a normalizer, is implemented beside byte_fallback", step.Type)
+		}
+	}
+	if !marked {
+		return before, false, unsupported("normalizer", none, "does not replace blanks by %s; only SentencePiece's vocabularies are implemented with byte_fallback", blankMark)
+	}
+	return before, splits, nil
 }
 
 // steps returns the steps of a stage with the members of sequences in their
@@ -171,30 +334,9 @@ func (s *jsonStep) steps() []*jsonStep {
 	return all
 }
 
-// checkSplitter accepts the two steps of Llama 3: cut into pieces, then write
-// the pieces in the byte-level alphabet.
-func checkSplitter(steps []*jsonStep) error {
-	const key = "pre_tokenizer"
-	if len(steps) != 2 || steps[0].Type != "Split" || steps[1].Type != "ByteLevel" {
-		return unsupported(key, none, "is not a Split and a ByteLevel step; only the splitter of Llama 3 is implemented")
-	}
-	split, byteLevel := steps[0], steps[1]
-	switch {
-	case split.Pattern.Regex != llama3Pattern:
-		return unsupported(key, none, "splits at %.200q; only the expression of Llama 3 is implemented", split.Pattern.Regex)
-	case split.Behavior != "Isolated" || split.Invert:
-		return unsupported(key, none, "splits with behavior %.40q and invert %t; only Isolated and false are implemented", split.Behavior, split.Invert)
-	case byteLevel.AddPrefixSpace == nil || *byteLevel.AddPrefixSpace:
-		return unsupported(key, none, "has add_prefix_space set, which is not implemented")
-	case byteLevel.UseRegex == nil || *byteLevel.UseRegex:
-		return unsupported(key, none, "has use_regex set, GPT-2's splitter, which is not implemented")
-	}
-	return nil
-}
-
 // buildVocabulary orders the tokens by id. The ids of the vocabulary and the
 // added tokens together must run from 0 without a hole.
-func (f *jsonFile) buildVocabulary(t *Tokenizer) error {
+func (f *jsonFile) buildVocabulary(t *Tokenizer, sentencePiece bool) error {
 	const key, addedKey = "model.vocab", "added_tokens"
 	count := len(f.AddedTokens)
 	err := readJSONVocabulary(f.Model.Vocabulary, func([]byte, uint64) error {
@@ -258,6 +400,7 @@ func (f *jsonFile) buildVocabulary(t *Tokenizer) error {
 	tokens = tokens[:count]
 
 	t.vocabulary = newVocabulary(len(tokens), min(size, maxTextBytes))
+	t.vocabulary.sentencePiece = sentencePiece
 	var search addedSearch
 	for id, text := range tokens {
 		if text == nil {
@@ -270,6 +413,8 @@ func (f *jsonFile) buildVocabulary(t *Tokenizer) error {
 				k = special
 			}
 			search.add(addedToken{text: token.Content, id: uint32(id)}, k, token.Normalized)
+		} else if _, isByte := byteWritten(text); isByte && sentencePiece {
+			k = byteValue
 		}
 		if err := t.vocabulary.appendToken(key, id, text, k); err != nil {
 			return err
@@ -283,20 +428,20 @@ func (f *jsonFile) buildVocabulary(t *Tokenizer) error {
 	return nil
 }
 
-func (f *jsonFile) buildMerges(t *Tokenizer) (err error) {
+func (f *jsonFile) buildMerges(v *vocabulary) (*mergeTable, error) {
 	const key = "model.merges"
 	count := 0
-	err = readJSONMerges(f.Model.Merges, func(_, _ []byte) bool {
+	err := readJSONMerges(f.Model.Merges, func(_, _ []byte) bool {
 		count++
 		return true
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if count > maxMerges {
-		return unsupported(key, none, "has %d elements; at most %d are implemented", count, maxMerges)
+		return nil, unsupported(key, none, "has %d elements; at most %d are implemented", count, maxMerges)
 	}
-	t.merges, err = buildMerges(t.vocabulary, key, count, func(from int, yield func(left, right []byte) bool) error {
+	return buildMerges(v, key, count, func(from int, yield func(left, right []byte) bool) error {
 		return readJSONMerges(f.Model.Merges, func(left, right []byte) bool {
 			if from > 0 {
 				from--
@@ -305,16 +450,15 @@ func (f *jsonFile) buildMerges(t *Tokenizer) (err error) {
 			return yield(left, right)
 		})
 	})
-	return err
 }
 
-// setTextEnds finds begin-of-text, which the template of the post-processor
-// puts before every text, and end-of-text, which has no place in the file but
-// its name.
+// setTextEnds finds begin-of-text and end-of-text, which have no place in the file
+// but their names, and whether the template of the post-processor puts them
+// before and behind every text.
 func (f *jsonFile) setTextEnds(t *Tokenizer) error {
 	const key = "post_processor"
-	t.beginOfText = t.specialNamed("<|begin_of_text|>")
-	t.endOfText = t.specialNamed("<|end_of_text|>")
+	t.beginOfText = t.specialNamed("<|begin_of_text|>", "<s>")
+	t.endOfText = t.specialNamed("<|end_of_text|>", "</s>", "<|endoftext|>")
 	for _, step := range f.PostProcessor.steps() {
 		if step.Type == "ByteLevel" {
 			continue // changes offsets only
@@ -322,39 +466,50 @@ func (f *jsonFile) setTextEnds(t *Tokenizer) error {
 		if step.Type != "TemplateProcessing" {
 			return unsupported(key, none, "is %.40q; only ByteLevel and TemplateProcessing are implemented", step.Type)
 		}
-		name, err := step.templatePrefix()
+		before, behind, err := step.templateEnds()
 		if err != nil {
 			return unsupported(key, none, "%v", err)
 		}
-		if name == "" {
-			continue
+		for _, end := range []struct {
+			name string
+			id   *int
+			adds *bool
+		}{{before, &t.beginOfText, &t.addsBeginOfText}, {behind, &t.endOfText, &t.addsEndOfText}} {
+			if end.name == "" {
+				continue
+			}
+			ids := step.SpecialTokens[end.name].IDs
+			if len(ids) != 1 || !t.IsSpecial(int(ids[0])) {
+				return malformed(key, none, "adds %.40q to a text, which is no special token of the vocabulary", end.name)
+			}
+			*end.id, *end.adds = int(ids[0]), true
 		}
-		ids := step.SpecialTokens[name].IDs
-		if len(ids) != 1 || !t.IsSpecial(int(ids[0])) {
-			return malformed(key, none, "puts %.40q before a text, which is no special token of the vocabulary", name)
-		}
-		t.beginOfText, t.addsBeginOfText = int(ids[0]), true
 	}
 	return nil
 }
 
-func (t *Tokenizer) specialNamed(text string) int {
-	if id, ok := t.TokenID(text); ok && t.IsSpecial(id) {
-		return id
+// specialNamed returns the first of these special tokens that there is.
+func (t *Tokenizer) specialNamed(texts ...string) int {
+	for _, text := range texts {
+		if id, ok := t.TokenID(text); ok && t.IsSpecial(id) {
+			return id
+		}
 	}
 	return none
 }
 
-// templatePrefix returns the name of the token that a template puts before a
-// text, "" for none.
-func (s *jsonStep) templatePrefix() (name string, err error) {
+// templateEnds returns the names of the tokens that a template puts before and
+// behind a text, "" for none.
+func (s *jsonStep) templateEnds() (before, behind string, err error) {
 	parts := s.Single
-	if len(parts) == 2 && parts[0].SpecialToken != nil {
-		name = parts[0].SpecialToken.ID
-		parts = parts[1:]
+	if len(parts) > 1 && parts[0].SpecialToken != nil {
+		before, parts = parts[0].SpecialToken.ID, parts[1:]
+	}
+	if n := len(parts); n > 1 && parts[n-1].SpecialToken != nil {
+		behind, parts = parts[n-1].SpecialToken.ID, parts[:n-1]
 	}
 	if len(parts) != 1 || parts[0].Sequence == nil || parts[0].Sequence.ID != "A" {
-		return "", errors.New("adds more than one token before a text; that is not implemented")
+		return "", "", errors.New("adds more than one token before or behind a text; that is not implemented")
 	}
-	return name, nil
+	return before, behind, nil
 }

@@ -208,7 +208,7 @@ func TestJSONErrors(t *testing.T) {
 			f["pre_tokenizer"] = object{"type": "ByteLevel", "add_prefix_space": false, "use_regex": true}
 		}, "pre_tokenizer", -1, true},
 		{"other expression", preTokenizer(0, "pattern", object{"Regex": `\s+`}), "pre_tokenizer", -1, true},
-		{"split at a string", preTokenizer(0, "pattern", object{"String": llama3Pattern}), "pre_tokenizer", -1, true},
+		{"split at a string", preTokenizer(0, "pattern", object{"String": llama3Expression}), "pre_tokenizer", -1, true},
 		{"split removes", preTokenizer(0, "behavior", "Removed"), "pre_tokenizer", -1, true},
 		{"split inverted", preTokenizer(0, "invert", true), "pre_tokenizer", -1, true},
 		{"prefix space", preTokenizer(1, "add_prefix_space", true), "pre_tokenizer", -1, true},

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -140,31 +141,39 @@ var byteLevelRunes = sync.OnceValue(func() (runes [256]rune) {
 
 // llama3GGUF returns a GGUF without tensors that has what the published
 // BitNet-b1.58-2B-4T file has below "tokenizer.".
-var llama3GGUF = sync.OnceValue(func() []byte {
+var llama3GGUF = sync.OnceValue(func() []byte { return writeGGUF(llama3Metadata()) })
+
+func llama3Metadata() object {
 	v := llama3()
+	return object{
+		"general.architecture":            "bitnet-b1.58",
+		"bitnet-b1.58.vocab_size":         uint32(len(v.tokens)),
+		"tokenizer.ggml.add_bos_token":    true,
+		"tokenizer.ggml.model":            "gpt2",
+		"tokenizer.ggml.tokens":           v.tokens,
+		"tokenizer.ggml.scores":           make([]float32, len(v.tokens)),
+		"tokenizer.ggml.token_type":       v.types,
+		"tokenizer.ggml.merges":           v.merges,
+		"tokenizer.ggml.bos_token_id":     uint32(llama3BeginOfText),
+		"tokenizer.ggml.eos_token_id":     uint32(llama3EndOfText),
+		"tokenizer.ggml.padding_token_id": uint32(llama3EndOfText),
+	}
+}
+
+// writeGGUF returns a GGUF without tensors that has this metadata.
+func writeGGUF(metadata object) []byte {
 	var file bytes.Buffer
 	w := gguf.NewWriter(&file)
-	set := func(key string, value any) {
-		if err := w.Set(key, value); err != nil {
+	for _, key := range slices.Sorted(maps.Keys(metadata)) {
+		if err := w.Set(key, metadata[key]); err != nil {
 			panic(err)
 		}
 	}
-	set("general.architecture", "bitnet-b1.58")
-	set("bitnet-b1.58.vocab_size", uint32(len(v.tokens)))
-	set("tokenizer.ggml.add_bos_token", true)
-	set("tokenizer.ggml.model", "gpt2")
-	set("tokenizer.ggml.tokens", v.tokens)
-	set("tokenizer.ggml.scores", make([]float32, len(v.tokens)))
-	set("tokenizer.ggml.token_type", v.types)
-	set("tokenizer.ggml.merges", v.merges)
-	set("tokenizer.ggml.bos_token_id", uint32(llama3BeginOfText))
-	set("tokenizer.ggml.eos_token_id", uint32(llama3EndOfText))
-	set("tokenizer.ggml.padding_token_id", uint32(llama3EndOfText))
 	if err := w.Close(); err != nil {
 		panic(err)
 	}
 	return file.Bytes()
-})
+}
 
 // llama3JSON returns what Llama 3 repositories publish as tokenizer.json.
 var llama3JSON = sync.OnceValue(func() []byte {
@@ -181,14 +190,19 @@ var llama3JSON = sync.OnceValue(func() []byte {
 			"single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
 		})
 	}
+	return writeJSON(jsonWith(vocabulary, v.merges, addedTokens))
+})
+
+// writeJSON returns a tokenizer.json.
+func writeJSON(contents object) []byte {
 	var file bytes.Buffer
 	encoder := json.NewEncoder(&file)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(jsonWith(vocabulary, v.merges, addedTokens)); err != nil {
+	if err := encoder.Encode(contents); err != nil {
 		panic(err)
 	}
 	return file.Bytes()
-})
+}
 
 type object = map[string]any
 
@@ -199,10 +213,7 @@ func jsonWith(vocabulary object, merges any, addedTokens []object) object {
 	text := object{"Sequence": object{"id": "A", "type_id": 0}}
 	return object{
 		"version": "1.0", "truncation": nil, "padding": nil, "added_tokens": addedTokens, "normalizer": nil,
-		"pre_tokenizer": object{"type": "Sequence", "pretokenizers": []any{
-			object{"type": "Split", "pattern": object{"Regex": llama3Pattern}, "behavior": "Isolated", "invert": false},
-			object{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false},
-		}},
+		"pre_tokenizer": sequence(splitAt(llama3Expression), byteLevel(false)),
 		"post_processor": object{"type": "Sequence", "processors": []any{
 			object{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true},
 			object{
@@ -216,6 +227,17 @@ func jsonWith(vocabulary object, merges any, addedTokens []object) object {
 			"fuse_unk": false, "byte_fallback": false, "ignore_merges": true, "vocab": vocabulary, "merges": merges,
 		},
 	}
+}
+
+// sequence returns a pre-tokenizer of several steps.
+func sequence(steps ...any) object { return object{"type": "Sequence", "pretokenizers": steps} }
+
+func splitAt(expression string) object {
+	return object{"type": "Split", "pattern": object{"Regex": expression}, "behavior": "Isolated", "invert": false}
+}
+
+func byteLevel(splits bool) object {
+	return object{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": splits}
 }
 
 // llama3Tokenizer returns the tokenizer of the GGUF.

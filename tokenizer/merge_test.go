@@ -17,7 +17,7 @@ type reference struct {
 }
 
 var llama3Reference = sync.OnceValue(func() *reference {
-	r := &reference{ids: make(map[string]int), ranks: make(map[[2]string]int), pieces: referencePieces, whole: true}
+	r := &reference{ids: make(map[string]int), ranks: make(map[[2]string]int), pieces: newReferenceSplitter(llama3Expression).pieces, whole: true}
 	v := llama3()
 	for id, token := range v.tokens[:llama3BeginOfText] {
 		r.ids[token] = id

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/gobitnet/gobitnet/bitnet/gguf"
 	"github.com/gobitnet/gobitnet/internal/input"
@@ -16,17 +15,26 @@ import (
 // never changes, and any number of goroutines may use it at once.
 type Tokenizer struct {
 	vocabulary *vocabulary
-	merges     *mergeTable
+
+	// Byte-level BPE has a splitter and merges; SentencePiece has neither, but
+	// sentencePieces.
+	pieceLength func(text string) int
+	merges      *mergeTable
 	// wholePieces says that a piece that is a token needs no merging.
-	wholePieces bool
+	wholePieces    bool
+	sentencePieces *sentencePieces
+
+	// composes says that texts are brought to Unicode's normal form C.
+	composes bool
 
 	// found are the searches for added tokens, one after the other, and
-	// foundPlain those without special tokens.
+	// foundPlain those without special tokens. The ones behind the first see the
+	// text in normal form.
 	found, foundPlain []*addedTokens
 
-	beginOfText, endOfText int // -1 for none
-	addsBeginOfText        bool
-	endTokens              []int
+	beginOfText, endOfText         int // -1 for none
+	addsBeginOfText, addsEndOfText bool
+	endTokens                      []int
 }
 
 // none stands for a token that the vocabulary does not have.
@@ -101,7 +109,13 @@ func readJSON(r io.Reader, size int64) (*Tokenizer, error) {
 //
 // A token need not end where a character does: a part of a token sequence may
 // decode to a string that starts or ends within a UTF-8 character. All tokens
-// of a text together give the text exactly.
+// of a text together give the text exactly, but for what a vocabulary does not
+// keep: a tokenizer.json may ask for Unicode's normal form C, and SentencePiece
+// takes ▁ (U+2581) for a blank.
+//
+// Decode takes its tokens for a whole text and so leaves out the blank that
+// SentencePiece wants before it. The parts of a sequence join to the text only
+// where each is appended behind the one before, with [Tokenizer.AppendNext].
 func (t *Tokenizer) Decode(ids []int) string {
 	size := 0
 	for _, id := range ids {
@@ -109,24 +123,55 @@ func (t *Tokenizer) Decode(ids []int) string {
 			size += len(t.vocabulary.token(uint32(id)))
 		}
 	}
-	var text strings.Builder
-	text.Grow(size)
+	text := make([]byte, 0, size)
+	previous := none
 	for _, id := range ids {
-		if t.has(id) {
-			text.Write(t.vocabulary.token(uint32(id)))
-		}
+		text = t.AppendNext(text, previous, id)
+		previous = id
 	}
-	return text.String()
+	return string(text)
 }
 
 // AppendToken appends the bytes of one token to dst and returns the extended
 // slice; it appends nothing for an id that the vocabulary does not have. The
 // bytes may be a part of a UTF-8 character.
+//
+// These are all bytes of the token, also the blank that Encode has put before a
+// text. AppendNext knows where that is.
 func (t *Tokenizer) AppendToken(dst []byte, id int) []byte {
 	if !t.has(id) {
 		return dst
 	}
 	return append(dst, t.vocabulary.token(uint32(id))...)
+}
+
+// AppendNext appends what a token adds to a text that ends with the token
+// previous, negative for none. That is AppendToken, but that a blank at the
+// beginning of a text is left out where Encode has put it there: with most
+// SentencePiece vocabularies before the first token and behind special and added
+// ones.
+func (t *Tokenizer) AppendNext(dst []byte, previous, id int) []byte {
+	if !t.has(id) {
+		return dst
+	}
+	token := t.vocabulary.token(uint32(id))
+	if t.vocabulary.kinds[id] == ordinary && t.startsText(previous) {
+		token = bytes.TrimPrefix(token, []byte(" "))
+	}
+	return append(dst, token...)
+}
+
+// startsText reports whether a text that comes behind the token previous, which
+// is negative where there is none, gets a blank before it.
+func (t *Tokenizer) startsText(previous int) bool {
+	switch {
+	case t.sentencePieces == nil || !t.sentencePieces.prefix.wanted:
+		return false
+	case !t.has(previous) || previous == t.beginOfText:
+		return true
+	}
+	k := t.vocabulary.kinds[previous]
+	return t.sentencePieces.prefix.afterTokens && (k == special || k == added)
 }
 
 func (t *Tokenizer) has(id int) bool { return 0 <= id && id < t.vocabulary.size() }
@@ -145,6 +190,11 @@ func (t *Tokenizer) TokenID(text string) (id int, ok bool) {
 	if id, ok := t.vocabulary.findText(text); ok {
 		return int(id), true
 	}
+	if t.sentencePieces != nil && len(text) == 1 {
+		if id := t.sentencePieces.byteTokens[text[0]]; id > 0 {
+			return int(id - 1), true
+		}
+	}
 	return 0, false
 }
 
@@ -162,7 +212,7 @@ func (t *Tokenizer) BeginOfText() (id int, ok bool) {
 
 // EndOfText returns the token that ends a sequence, and whether the vocabulary
 // names one. A tokenizer.json has no place for it; there it is the special
-// token <|end_of_text|>.
+// token <|end_of_text|>, </s> or <|endoftext|>.
 func (t *Tokenizer) EndOfText() (id int, ok bool) {
 	return max(t.endOfText, 0), t.endOfText != none
 }
@@ -174,7 +224,9 @@ func (t *Tokenizer) EndOfText() (id int, ok bool) {
 var endNames = []string{
 	"<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", // Llama 3, BitNet
 	"<|endoftext|>", "<|im_end|>", // Falcon, Qwen
+	"</s>",                                        // Llama 2
 	"<|end_of_turn|>", "<end_of_turn>", "<|end|>", // OpenChat, Gemma, Phi
+	"<｜end▁of▁sentence｜>", // DeepSeek's Qwen
 }
 
 // setEndTokens keeps the end tokens that a file names, none for those that it
@@ -205,3 +257,7 @@ func (t *Tokenizer) EndTokens() []int { return slices.Clone(t.endTokens) }
 // AddsBeginOfText reports whether the model wants begin-of-text before every
 // sequence. Encode adds it only when it is told to, with [AddBeginOfText].
 func (t *Tokenizer) AddsBeginOfText() bool { return t.addsBeginOfText }
+
+// AddsEndOfText reports whether the model wants end-of-text behind every text, as
+// models that make embeddings do. Encode never adds it.
+func (t *Tokenizer) AddsEndOfText() bool { return t.addsEndOfText }

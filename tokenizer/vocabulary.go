@@ -30,16 +30,21 @@ const (
 type kind uint8
 
 const (
-	ordinary kind = iota // found by merging
-	added                // found in the text as it stands, before it is cut into pieces; merges may make it too
-	special              // found in the text as it stands, unless the text is plain
-	unused               // never encoded
+	ordinary  kind = iota // found by merging
+	added                 // found in the text as it stands, before it is cut into pieces; merges may make it too
+	special               // found in the text as it stands, unless the text is plain
+	unused                // never encoded
+	byteValue             // stands for a byte of a character that is no token
 )
 
 // vocabulary holds the tokens: their bytes one behind the other, and a hash
 // table from bytes to id. A few flat slices instead of a string and a map
 // entry for each token take a fraction of the time and memory.
 type vocabulary struct {
+	// sentencePiece says that files write ordinary tokens with a mark for each
+	// blank, and not in the byte-level alphabet.
+	sentencePiece bool
+
 	kinds   []kind   // by id
 	bytes   []byte   // of all tokens, in the order of their ids
 	offsets []uint32 // token id is bytes[offsets[id]:offsets[id+1]]
@@ -130,7 +135,8 @@ func (v *vocabulary) enterTokens() {
 
 func (v *vocabulary) enterToken(id uint32, hash uint64) {
 	token := v.token(id)
-	if v.kinds[id] == special || v.kinds[id] == unused || len(token) == 0 {
+	switch {
+	case v.kinds[id] == special, v.kinds[id] == unused, v.kinds[id] == byteValue, len(token) == 0:
 		return
 	}
 	slot, known := probe(v, hash, v.heads[id], token)
