@@ -49,20 +49,25 @@ func BenchmarkEncode(b *testing.B) {
 		{"OneLetter", strings.Repeat("a", 1<<20)},
 		{"Spaces", strings.Repeat(" ", 1<<20)},
 	} {
-		b.Run(text.name, func(b *testing.B) {
-			tokenizer := llama3Tokenizer()
-			long := text.text
-			for len(long) < 1<<16 {
-				long += text.text
-			}
-			b.SetBytes(int64(len(long)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := tokenizer.Encode(long); err != nil {
-					b.Fatal(err)
+		for _, vocabulary := range []struct {
+			name string
+			open func() *Tokenizer
+		}{{"Llama3", llama3Tokenizer}, {"Llama2", llama2Tokenizer}} {
+			b.Run(text.name+"/"+vocabulary.name, func(b *testing.B) {
+				tokenizer := vocabulary.open()
+				long := text.text
+				for len(long) < 1<<16 {
+					long += text.text
 				}
-			}
-		})
+				b.SetBytes(int64(len(long)))
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := tokenizer.Encode(long); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }
 

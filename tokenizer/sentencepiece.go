@@ -3,7 +3,9 @@ package tokenizer
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -35,6 +37,7 @@ type sentencePieces struct {
 	splitsBlanks bool         // each blank begins a piece, which no token crosses
 	order        []uint32     // by token: those with higher scores are smaller. Or, without scores:
 	merges       *mergeTable  // which tokens join, in which order
+	met          []uint32     // by token: whether its text, as a piece, gives it; atomic
 }
 
 // prefix says where Encode puts a blank before a text, so that a word gets the
@@ -48,7 +51,7 @@ type prefix struct {
 // newSentencePieces prepares a vocabulary, whose tokens have been entered. The
 // key is for errors.
 func newSentencePieces(v *vocabulary, unknown int, key string) (*sentencePieces, error) {
-	s := &sentencePieces{vocabulary: v, unknown: unknown}
+	s := &sentencePieces{vocabulary: v, unknown: unknown, met: make([]uint32, v.size())}
 	for id, k := range v.kinds {
 		token := v.token(uint32(id))
 		switch {
@@ -120,10 +123,32 @@ type symbol struct {
 	joined         uint32 // the token that they become
 }
 
-// append appends the ids of a piece, in time that grows as n log n with its
-// length. It works as Tokenizer.appendMergedLong does.
+// append appends the ids of a piece.
 func (m *symbolMerger) append(ids []int, piece string) []int {
-	m.text, m.symbols, m.waiting = piece, m.symbols[:0], m.waiting[:0]
+	// Most pieces are tokens that merging gives back. Which ones do is found out
+	// when they are met first, and always found the same, whoever is quicker.
+	id, known := m.vocabulary.findText(piece)
+	if !known {
+		return m.merge(ids, piece)
+	}
+	const unmet, whole, divided = 0, 1, 2
+	if atomic.LoadUint32(&m.met[id]) == unmet {
+		found := uint32(divided)
+		if merged := m.merge(nil, piece); len(merged) == 1 && merged[0] == int(id) {
+			found = whole
+		}
+		atomic.StoreUint32(&m.met[id], found)
+	}
+	if atomic.LoadUint32(&m.met[id]) == whole {
+		return append(ids, int(id))
+	}
+	return m.merge(ids, piece)
+}
+
+// merge appends the ids of a piece, in time that grows as n log n with its length.
+// It works as Tokenizer.appendMergedLong does.
+func (m *symbolMerger) merge(ids []int, piece string) []int {
+	m.text, m.symbols, m.waiting = piece, slices.Grow(m.symbols[:0], len(piece)), m.waiting[:0]
 	for i := 0; i < len(piece); {
 		size := 1
 		if piece[i] >= utf8.RuneSelf {
@@ -138,6 +163,7 @@ func (m *symbolMerger) append(ids []int, piece string) []int {
 		i += size
 	}
 	end := uint32(len(m.symbols))
+	m.waiting = slices.Grow(m.waiting, len(m.symbols))
 	for i := range end {
 		if m.join(i); m.symbols[i].joinOrder != noRank {
 			m.waiting = append(m.waiting, newRankedPair(m.symbols[i].joinOrder, i))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/gobitnet/gobitnet/bitnet/gguf"
 	"github.com/gobitnet/gobitnet/internal/input"
@@ -123,13 +124,14 @@ func (t *Tokenizer) Decode(ids []int) string {
 			size += len(t.vocabulary.token(uint32(id)))
 		}
 	}
-	text := make([]byte, 0, size)
+	var text strings.Builder
+	text.Grow(size)
 	previous := none
 	for _, id := range ids {
-		text = t.AppendNext(text, previous, id)
+		text.Write(t.next(previous, id))
 		previous = id
 	}
-	return string(text)
+	return text.String()
 }
 
 // AppendToken appends the bytes of one token to dst and returns the extended
@@ -151,21 +153,26 @@ func (t *Tokenizer) AppendToken(dst []byte, id int) []byte {
 // SentencePiece vocabularies before the first token and behind special and added
 // ones.
 func (t *Tokenizer) AppendNext(dst []byte, previous, id int) []byte {
-	if !t.has(id) {
-		return dst
-	}
-	token := t.vocabulary.token(uint32(id))
-	if t.vocabulary.kinds[id] == ordinary && t.startsText(previous) {
-		token = bytes.TrimPrefix(token, []byte(" "))
-	}
-	return append(dst, token...)
+	return append(dst, t.next(previous, id)...)
 }
 
-// startsText reports whether a text that comes behind the token previous, which
-// is negative where there is none, gets a blank before it.
+// next returns the bytes that AppendNext appends.
+func (t *Tokenizer) next(previous, id int) []byte {
+	if !t.has(id) {
+		return nil
+	}
+	token := t.vocabulary.token(uint32(id))
+	if t.sentencePieces != nil && t.vocabulary.kinds[id] == ordinary && t.startsText(previous) {
+		token = bytes.TrimPrefix(token, []byte(" "))
+	}
+	return token
+}
+
+// startsText reports whether SentencePiece puts a blank before a text that comes
+// behind the token previous, which is negative where there is none.
 func (t *Tokenizer) startsText(previous int) bool {
 	switch {
-	case t.sentencePieces == nil || !t.sentencePieces.prefix.wanted:
+	case !t.sentencePieces.prefix.wanted:
 		return false
 	case !t.has(previous) || previous == t.beginOfText:
 		return true
