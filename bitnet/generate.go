@@ -14,6 +14,7 @@ import (
 
 	"github.com/gobitnet/gobitnet/bitnet/internal/kernel"
 	"github.com/gobitnet/gobitnet/internal/portable"
+	"github.com/gobitnet/gobitnet/tokenizer"
 )
 
 // GenerateOptions say how tokens are chosen and when generation ends. The zero
@@ -283,11 +284,19 @@ func (s *Session) stream(ctx context.Context, ids []int, opts *GenerateOptions, 
 func (s *Session) Result() *Result { return s.result }
 
 func (s *Session) encodePrompt(prompt string) ([]int, error) {
-	ids, err := s.model.tokenizer.Encode(prompt)
+	ids, err := s.model.tokenizer.Encode(prompt, tokenizer.After(s.lastToken()))
 	if err != nil {
 		return nil, fmt.Errorf("prompt: %w", err)
 	}
 	return s.withBeginOfText(ids), nil
+}
+
+// lastToken returns the session's last token, -1 where there is none.
+func (s *Session) lastToken() int {
+	if len(s.tokens) == 0 {
+		return -1
+	}
+	return s.tokens[len(s.tokens)-1]
 }
 
 // withBeginOfText puts the begin-of-text token first where the model wants one,
@@ -419,8 +428,8 @@ func (g *generation) take(id int, p *place) {
 	s, r := g.s, g.r
 	t := Token{ID: id, session: s, after: len(s.tokens), serial: s.last.serial}
 	r.CompletionTokens++
+	g.piece = s.model.tokenizer.AppendNext(g.piece[:0], s.lastToken(), id)
 	s.tokens = append(s.tokens, id)
-	g.piece = s.model.tokenizer.AppendToken(g.piece[:0], id)
 	special := s.model.tokenizer.IsSpecial(id)
 	switch {
 	case special && slices.Contains(g.o.Stop, string(g.piece)):

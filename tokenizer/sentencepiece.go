@@ -150,15 +150,16 @@ func (m *symbolMerger) append(ids []int, piece string) []int {
 func (m *symbolMerger) merge(ids []int, piece string) []int {
 	m.text, m.symbols, m.waiting = piece, slices.Grow(m.symbols[:0], len(piece)), m.waiting[:0]
 	for i := 0; i < len(piece); {
-		size := 1
+		size, token := 1, m.vocabulary.byteIDs[piece[i]]
 		if piece[i] >= utf8.RuneSelf {
 			_, size = utf8.DecodeRuneInString(piece[i:])
+			id, known := m.vocabulary.findText(piece[i : i+size])
+			token = id + 1
+			if !known {
+				token = 0
+			}
 		}
 		n := uint32(len(m.symbols))
-		var token uint32
-		if id, known := m.vocabulary.findText(piece[i : i+size]); known {
-			token = id + 1
-		}
 		m.symbols = append(m.symbols, symbol{start: uint32(i), end: uint32(i + size), token: token, previous: n - 1, next: n + 1})
 		i += size
 	}
