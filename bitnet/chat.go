@@ -13,9 +13,10 @@ import (
 // them in the form of [Model.EncodeChat], so that each turn evaluates only what
 // is new. One goroutine at a time uses it and its session.
 //
-// The model reads what was said and shown: white space around a turn is left
-// out, special tokens in it are plain text, and what a stop string cut off an
-// answer is not there. An answer stays as the tokens that it was generated in.
+// The model reads what was said and shown, special tokens in it as plain text:
+// what a stop string cut off an answer is not there, nor what the model thought
+// ahead of an earlier one ([Message.Reasoning]), which templates leave out. An
+// answer stays as the tokens that it was generated in.
 //
 // A conversation may go on beyond the context. Where a turn would leave less
 // than a quarter of it for the answer (less than MaxTokens, if that is fewer),
@@ -24,24 +25,18 @@ import (
 // turns free, but not the latest, since what follows has to be evaluated again.
 type Chat struct {
 	session *Session
-	form    *chatForm
+	options chatOptions
 	turns   []turn
 	dropped int // of the messages behind the system's first ones
-	whole   bool
 }
 
-// A turn is a message and its tokens.
+// A turn is a message, and of one that is part of a Chat how many tokens it has
+// apart from others.
 type turn struct {
 	Message
-	ids []int
+	answer []int // an answer that was generated, nil for all else
+	length int
 }
-
-// A ChatOption changes how [NewChat] and [ResumeChat] make a chat.
-type ChatOption func(*Chat)
-
-// WithoutDropping lets the model forget nothing: a turn that does not fit the
-// context is a [*ContextError], and an answer ends where the context is full.
-func WithoutDropping() ChatOption { return func(c *Chat) { c.whole = true } }
 
 // NewChat begins a conversation in an empty session, which the chat uses from
 // then on. An empty system leaves out the system's turn. Errors are those of
@@ -52,7 +47,7 @@ func NewChat(ctx context.Context, s *Session, system string, opts ...ChatOption)
 	}
 	var messages []Message
 	if trim(system) != "" {
-		messages = []Message{{RoleSystem, system}}
+		messages = []Message{{Role: RoleSystem, Content: system}}
 	}
 	return ResumeChat(ctx, s, messages, opts...)
 }
@@ -64,29 +59,38 @@ func NewChat(ctx context.Context, s *Session, system string, opts ...ChatOption)
 //
 // Errors are those of [Model.EncodeChat] and Follow.
 func ResumeChat(ctx context.Context, s *Session, messages []Message, opts ...ChatOption) (*Chat, error) {
-	c := &Chat{session: s}
-	for _, opt := range opts {
-		if opt != nil {
-			opt(c)
-		}
-	}
-	var err error
-	if c.form, err = s.model.chatForm(); err != nil {
+	options, err := s.model.newChatOptions(opts)
+	if err != nil {
 		return nil, err
 	}
+	c := &Chat{session: s, options: options}
 	for _, message := range messages {
-		ids, err := s.model.encodeTurn(c.form, message)
+		t, err := c.newTurn(message, nil)
 		if err != nil {
 			return nil, err
 		}
-		c.turns = append(c.turns, turn{message, ids})
+		c.turns = append(c.turns, t)
 	}
-	var ids []int
-	ids, c.dropped = c.fit(nil, 0)
+	ids, dropped, err := c.fit(nil, 0)
+	if err != nil {
+		return nil, err
+	}
+	c.dropped = dropped
 	if _, err := s.Follow(ctx, ids); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// newTurn returns a turn of this message, an answer with the tokens that it was
+// generated in.
+func (c *Chat) newTurn(message Message, answer []int) (turn, error) {
+	t := turn{Message: message, answer: answer}
+	w := chatWriter{model: c.session.model}
+	w.turn(t, false, false)
+	ids, err := w.end([]turn{t})
+	t.length = len(ids)
+	return t, err
 }
 
 // Session returns the session that holds the conversation. What is done to it
@@ -163,43 +167,45 @@ func (c *Chat) Stream(ctx context.Context, content string, opts GenerateOptions)
 // pending is a turn of the user's that has not been answered yet.
 type pending struct {
 	user    turn
-	head    []int // the beginning of the answer's turn
-	ids     []int // what the model reads, from begin-of-text to head
+	ids     []int // what the model reads, with the beginning of the answer
 	dropped int   // what [Chat.Dropped] then is
 }
 
 func (c *Chat) prepare(content string, opts *GenerateOptions) (p pending, err error) {
 	s := c.session
 	s.result = nil
-	p.user.Message = Message{RoleUser, content}
-	if p.user.ids, err = s.model.encodeTurn(c.form, p.user.Message); err != nil {
+	if p.user, err = c.newTurn(Message{Role: RoleUser, Content: content}, nil); err != nil {
 		return p, err
 	}
-	if p.head, err = s.model.encodePlain(c.form.heads[RoleAssistant]); err != nil {
-		return p, err
-	}
+	opts.SplitReasoning = opts.SplitReasoning || s.model.chat.thinks
 	answer := s.context / 4
 	if opts.MaxTokens > 0 {
 		answer = min(answer, opts.MaxTokens+1) // with the end of its turn
 	}
-	next := slices.Concat(p.user.ids, p.head)
-	p.ids, p.dropped = c.fit(next, answer)
+	if p.ids, p.dropped, err = c.fit(&p.user, answer); err != nil {
+		return p, err
+	}
 	if len(p.ids) > s.context {
-		return p, &ContextError{Length: min(len(p.ids)-len(next), s.context), Added: len(next), Context: s.context}
+		before, err := c.encode(p.dropped, nil)
+		if err != nil {
+			return p, err
+		}
+		added := len(p.ids) - len(before)
+		return p, &ContextError{Length: min(len(p.ids)-added, s.context), Added: added, Context: s.context}
 	}
 	return p, nil
 }
 
-// fit returns what the model is to read, with next at its end, and how many
-// messages are left out so that it fits and so many more tokens too.
-func (c *Chat) fit(next []int, answer int) (ids []int, dropped int) {
-	ids = c.session.model.beginOfText()
-	for _, turn := range c.turns[:c.system()] {
-		ids = append(ids, turn.ids...)
+// fit returns what the model is to read, with what the user says next at its end,
+// and how many messages are left out so that it fits and so many more tokens too.
+func (c *Chat) fit(next *turn, answer int) (ids []int, dropped int, err error) {
+	without, err := c.encode(len(c.turns)-c.system(), next)
+	if err != nil {
+		return nil, 0, err
 	}
-	room := c.session.context - len(ids) - len(next) - answer
+	room := c.session.context - len(without) - answer
 	turns, dropped := c.turns[c.system()+c.dropped:], c.dropped
-	if !c.whole && length(turns) > room {
+	if !c.options.whole && length(turns) > room {
 		for len(turns) > 0 && length(turns) > room/2 {
 			n := 1
 			for n < len(turns) && turns[n].Role != RoleUser {
@@ -211,10 +217,19 @@ func (c *Chat) fit(next []int, answer int) (ids []int, dropped int) {
 			turns, dropped = turns[n:], dropped+n
 		}
 	}
-	for _, turn := range turns {
-		ids = append(ids, turn.ids...)
+	ids, err = c.encode(dropped, next)
+	return ids, dropped, err
+}
+
+// encode returns what the model reads of the conversation if so many messages are
+// left out, and with what the user says next the beginning of the answer to it.
+func (c *Chat) encode(dropped int, next *turn) ([]int, error) {
+	system := c.system()
+	turns := slices.Concat(c.turns[:system], c.turns[system+dropped:])
+	if next != nil {
+		turns = append(turns, *next)
 	}
-	return append(ids, next...), dropped
+	return c.session.model.encodeTurns(turns, c.options, next != nil, true)
 }
 
 // system returns how many messages of the system the conversation begins with.
@@ -229,7 +244,7 @@ func (c *Chat) system() int {
 // length returns how many tokens turns have.
 func length(turns []turn) (n int) {
 	for _, turn := range turns {
-		n += len(turn.ids)
+		n += turn.length
 	}
 	return n
 }
@@ -242,30 +257,50 @@ func (c *Chat) record(p pending) {
 	if r == nil || r.Reason == "" || r.CompletionTokens == 0 && (r.Reason == StopCanceled || r.Reason == StopError) {
 		return // no answer began, or the loop over it panicked
 	}
-	answer := turn{Message{RoleAssistant, r.Text}, slices.Concat(p.head, c.shown(r), []int{s.model.endOfTurn(c.form)})}
+	message := Message{Role: RoleAssistant, Content: r.Text, Reasoning: r.Reasoning}
+	answer, err := c.newTurn(message, c.shown(r))
+	if err != nil {
+		return // tokens that were generated can be written
+	}
 	c.turns = append(c.turns, p.user, answer)
 	c.dropped = p.dropped
-	if s.cache == nil {
+	ids, err := c.encode(c.dropped, nil)
+	if err != nil || s.cache == nil {
 		return
 	}
-	ids := append(p.ids, answer.ids[len(p.head):]...)
 	ids = ids[:min(len(ids), s.context)]
 	s.keep(ids)
 	s.tokens = append(s.tokens, ids[len(s.tokens):]...)
 }
 
-// shown returns the tokens of an answer, without what a stop string has cut off.
-// Where that begins within a token, the text before it is encoded; what the
-// vocabulary has no token for is then left out.
+// shown returns the tokens of an answer, without the thinking ahead of it and what
+// a stop string has cut off. Where one of them ends or begins within a token, the
+// text beside that is encoded; what the vocabulary has no token for is then left
+// out.
 func (c *Chat) shown(r *Result) []int {
-	if r.Reason != StopString {
-		return r.Tokens
-	}
 	t := c.session.model.tokenizer
+	ids := r.Tokens
+	if c.session.model.chat.thinks {
+		pieces := make([][]byte, len(ids))
+		for i, id := range ids {
+			if !t.IsSpecial(id) {
+				pieces[i] = t.AppendToken(nil, id)
+			}
+		}
+		from, ok := answerTokens(pieces)
+		if !ok {
+			ids, _ = c.session.model.encodePlain(r.Text)
+			return append([]int{}, ids...)
+		}
+		ids = ids[from:]
+	}
+	if r.Reason != StopString {
+		return append([]int{}, ids...)
+	}
 	var piece []byte
 	tokens, rest := 0, r.Text // so many tokens lie before rest
-	for at, i := 0, 0; at < len(r.Text) && i < len(r.Tokens); i++ {
-		if id := r.Tokens[i]; !t.IsSpecial(id) {
+	for at, i := 0, 0; at < len(r.Text) && i < len(ids); i++ {
+		if id := ids[i]; !t.IsSpecial(id) {
 			piece = t.AppendToken(piece[:0], id)
 			if !strings.HasPrefix(r.Text[at:], string(piece)) {
 				break
@@ -276,6 +311,6 @@ func (c *Chat) shown(r *Result) []int {
 			tokens, rest = i+1, r.Text[at:]
 		}
 	}
-	ids, _ := c.session.model.encodePlain(rest)
-	return slices.Concat(r.Tokens[:tokens], ids)
+	more, _ := c.session.model.encodePlain(rest)
+	return append(append([]int{}, ids[:tokens]...), more...)
 }

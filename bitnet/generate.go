@@ -58,6 +58,11 @@ type GenerateOptions struct {
 	// and seed give the same tokens on every machine.
 	Seed uint64
 
+	// SplitReasoning tells what the model thinks from what it answers, if its text
+	// begins with <think>: that up to </think> becomes Reasoning, of [Token] and
+	// [Result], instead of Text. A [Chat] does so by itself where the model's chat
+	// template knows of thinking. Stop holds for both.
+	SplitReasoning bool
 	// Alternatives has [Token.Alternatives] hold so many tokens; 0 none. Each
 	// token then takes all logits, about half as long again.
 	Alternatives int
@@ -138,6 +143,9 @@ type Result struct {
 	// and without special tokens. Bytes that are no UTF-8 are replaced by
 	// U+FFFD.
 	Text string
+	// Reasoning is what the model thought ahead of it, without <think> and
+	// </think>, where GenerateOptions.SplitReasoning asks for it.
+	Reasoning string
 	// Tokens are the ids that were generated, without an end token, or a
 	// special one that ended the text because Stop has it.
 	Tokens []int
@@ -164,6 +172,8 @@ type Token struct {
 	// character is incomplete or a stop string possible, and then all that was
 	// held back. The texts of all tokens together are Result.Text.
 	Text string
+	// Reasoning is likewise of Result.Reasoning.
+	Reasoning string
 	// Alternatives are the likeliest tokens in this place, as many as
 	// GenerateOptions.Alternatives asks for, from the likeliest on. The token
 	// itself is among them only if it is one of these. The slice is the caller's.
@@ -273,7 +283,7 @@ func (s *Session) stream(ctx context.Context, ids []int, opts *GenerateOptions, 
 		left = !yield(t, nil)
 		return !left
 	})
-	if !left && (err != nil || last.Text != "") {
+	if !left && (err != nil || last.Text != "" || last.Reasoning != "") {
 		last.ID = -1
 		yield(last, err)
 	}
@@ -374,11 +384,10 @@ func (s *Session) generate(ctx context.Context, prompt []int, o *GenerateOptions
 	} else {
 		r.CompletionTime = time.Since(start) - r.PromptTime
 	}
-	if rest := g.text.take(true); rest != "" {
-		g.all.WriteString(rest)
-		yield(Token{ID: -1, Text: rest})
+	if rest := g.certain(true, true); rest.Text != "" || rest.Reasoning != "" {
+		yield(rest)
 	}
-	r.Text = g.all.String()
+	r.Text, r.Reasoning = g.all.String(), g.reasoning.String()
 	return r, err
 }
 
@@ -411,6 +420,9 @@ type generation struct {
 	text  assembler
 	all   strings.Builder
 	piece []byte
+
+	thinking  thinkingSplitter
+	reasoning strings.Builder
 }
 
 // room returns how many tokens may be guessed beyond the next one.
@@ -449,11 +461,27 @@ func (g *generation) take(id int, p *place) {
 	if r.Reason == "" && g.o.MaxTokens > 0 && r.CompletionTokens >= g.o.MaxTokens {
 		r.Reason = StopMaxTokens
 	}
-	t.Text = g.text.take(r.Reason != "" || len(s.tokens) >= s.context)
-	g.all.WriteString(t.Text)
+	certain := g.certain(r.Reason != "" || len(s.tokens) >= s.context, false)
+	t.Text, t.Reasoning = certain.Text, certain.Reasoning
 	if !g.yield(t) && r.Reason == "" {
 		r.Reason = StopBreak
 	}
+}
+
+// certain returns the text that has become certain, with all everything that is
+// there, as a token that has no id. At the end nothing is held back.
+func (g *generation) certain(all, end bool) Token {
+	t := Token{ID: -1, Text: g.text.take(all)}
+	if g.o.SplitReasoning {
+		t.Reasoning, t.Text = g.thinking.add(t.Text)
+		if end {
+			reasoning, text := g.thinking.end()
+			t.Reasoning, t.Text = t.Reasoning+reasoning, t.Text+text
+		}
+	}
+	g.all.WriteString(t.Text)
+	g.reasoning.WriteString(t.Reasoning)
+	return t
 }
 
 // screenedTopK bounds the TopK for which the few logits that matter are looked

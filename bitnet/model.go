@@ -30,6 +30,8 @@ type Model struct {
 	weights    *weights
 	tokenizer  *tokenizer.Tokenizer
 	endTokens  []int
+	chat       *chatFormat // nil where there is none, for the reason in chatError
+	chatError  error
 	rope       *engine.RoPE
 	activation func(gate, up []float32)
 	engine     *engine.Engine
@@ -212,6 +214,7 @@ func newModel(f *gguf.File, opts []Option, mapped bool) (*Model, error) {
 		return nil, &ModelError{Part: "vocabulary", Reason: fmt.Sprintf("has %d tokens where the model has %d", n, m.config.VocabularySize)}
 	}
 	m.endTokens = m.tokenizer.EndTokens()
+	m.readChat()
 	m.rope = engine.NewRoPE(m.config.HeadSize, m.config.RoPEBase, a.neighbours)
 	if yarn := m.config.YaRN; yarn.Factor > 0 {
 		m.rope.YaRN(m.config.RoPEBase, yarn.Factor, yarn.Original)
