@@ -20,9 +20,10 @@ type chatForm struct {
 	// end is the mark by which the model ends its turn.
 	end string
 
-	// A template is of the form if it has one of the shapes in says, and, of the
-	// shapes in which a mark of the form is, no other than these and known.
-	says, known []string
+	// A template is of the form if it has all shapes of one list in says, and, of
+	// the shapes in which a mark of the form is, no other than these and known.
+	says  [][]string
+	known []string
 	// systemHead and systemFoot enclose what the model is told where nobody tells
 	// it anything, if a template has such a shape.
 	systemHead, systemFoot string
@@ -48,7 +49,7 @@ var bitnetForm = chatForm{
 	heads: map[Role]string{RoleSystem: "System: ", RoleUser: "User: ", RoleAssistant: "Assistant: "},
 	feet:  map[Role]string{RoleSystem: "<|eot_id|>", RoleUser: "<|eot_id|>", RoleAssistant: "<|eot_id|>"},
 	end:   "<|eot_id|>",
-	says:  []string{"{role|capitalize}: {content|strip}<|eot_id|>"},
+	says:  [][]string{{"{role|capitalize}: {content|strip}<|eot_id|>"}},
 }
 
 const bitnetPlaceholder = "Human: {content}\n\nBITNETAssistant: {eos_token}"
@@ -65,9 +66,11 @@ var chatForms = []*chatForm{
 		heads: map[Role]string{RoleSystem: "<|im_start|>system\n", RoleUser: "<|im_start|>user\n", RoleAssistant: "<|im_start|>assistant\n"},
 		feet:  map[Role]string{RoleSystem: "<|im_end|>\n", RoleUser: "<|im_end|>\n", RoleAssistant: "<|im_end|>\n"},
 		end:   "<|im_end|>",
-		says:  []string{"<|im_start|>{role}\n{content}<|im_end|>\n", "<|im_start|>user\n{content}<|im_end|>\n"},
+		says: [][]string{
+			{"<|im_start|>{role}\n{content}<|im_end|>\n"},
+			{"<|im_start|>system\n{content}<|im_end|>\n", "<|im_start|>user\n{content}<|im_end|>\n", "<|im_start|>assistant\n{content}<|im_end|>\n"},
+		},
 		known: []string{
-			"<|im_start|>system\n{content}<|im_end|>\n", "<|im_start|>assistant\n{content}<|im_end|>\n",
 			"<|im_start|>{role}\n{content}", "<|im_start|>{role}", "<|im_end|>\n", // the parts of an answer that may call tools
 			thinkingTurn,
 		},
@@ -83,9 +86,9 @@ var chatForms = []*chatForm{
 		},
 		feet: map[Role]string{RoleSystem: "<|eot_id|>", RoleUser: "<|eot_id|>", RoleAssistant: "<|eot_id|>"},
 		end:  "<|eot_id|>",
-		says: []string{
-			"<|start_header_id|>{role}<|end_header_id|>\n\n{content|strip}<|eot_id|>",
-			"<|start_header_id|>{role}<|end_header_id|>\n\n{content}<|eot_id|>",
+		says: [][]string{
+			{"<|start_header_id|>{role}<|end_header_id|>\n\n{content|strip}<|eot_id|>"},
+			{"<|start_header_id|>{role}<|end_header_id|>\n\n{content}<|eot_id|>"},
 		},
 	},
 	{
@@ -94,8 +97,8 @@ var chatForms = []*chatForm{
 		heads: map[Role]string{RoleSystem: "<|system|>\n", RoleUser: "<|user|>\n", RoleAssistant: "<|assistant|>\n"},
 		feet:  map[Role]string{RoleSystem: "\n", RoleUser: "\n", RoleAssistant: eos + "\n"},
 		end:   eos,
-		says:  []string{"<|user|>\n{content}\n"},
-		known: []string{"<|system|>\n{content}\n", "<|assistant|>\n{content}{eos_token}\n", falconLast},
+		says:  [][]string{{"<|system|>\n{content}\n", "<|user|>\n{content}\n", "<|assistant|>\n{content}{eos_token}\n"}},
+		known: []string{falconLast},
 	},
 }
 
@@ -168,8 +171,10 @@ func recognize(source string) (f *chatFormat, reason string) {
 		return bitnetFormat(), ""
 	}
 	for _, form := range chatForms {
-		if slices.ContainsFunc(form.says, func(says string) bool { return slices.Contains(t.shapes, says) }) {
-			return form.recognize(&t)
+		for _, says := range form.says {
+			if !slices.ContainsFunc(says, func(shape string) bool { return !slices.Contains(t.shapes, shape) }) {
+				return form.recognize(&t)
+			}
 		}
 	}
 	names := make([]string, len(chatForms))
@@ -189,14 +194,14 @@ func (form *chatForm) recognize(t *chatTemplate) (f *chatFormat, reason string) 
 		return nil, fmt.Sprintf("is of the form %s, but also writes %q, which is not known here"+byHand, form.name, writes)
 	}
 	f = &chatFormat{chatForm: form, start: form.heads[RoleAssistant]}
-	for _, shape := range t.shapes {
+	for i, shape := range t.shapes {
 		f.begins = f.begins || strings.Contains(shape, "{bos_token}")
 		shape = strings.TrimPrefix(shape, "{bos_token}")
 		if !slices.ContainsFunc(form.marks, func(mark string) bool { return strings.Contains(shape, mark) }) {
 			continue
 		}
 		switch {
-		case slices.Contains(form.says, shape):
+		case slices.ContainsFunc(form.says, func(says []string) bool { return slices.Contains(says, shape) }):
 			f.trims = f.trims || strings.Contains(shape, "{content|strip}")
 		case slices.Contains(form.known, shape):
 			f.thinks = f.thinks || shape == thinkingTurn
@@ -205,7 +210,8 @@ func (form *chatForm) recognize(t *chatTemplate) (f *chatFormat, reason string) 
 		default:
 			told, hasHead := strings.CutPrefix(shape, form.systemHead)
 			told, hasFoot := strings.CutSuffix(told, form.systemFoot)
-			if form.systemHead == "" || !hasHead || !hasFoot || strings.ContainsAny(told, "{}") || f.system != "" && f.system != told {
+			if form.systemHead == "" || !hasHead || !hasFoot || strings.ContainsAny(told, "{}") ||
+				!strings.Contains(t.conditions[i], "messages[0]") || f.system != "" && f.system != told {
 				return unknown(shape)
 			}
 			f.system = told

@@ -6,15 +6,17 @@ import (
 )
 
 // A chatTemplate is what a template of conversations writes, as far as that can
-// be told by reading it. Templates are programs in the language of Jinja, of
-// which the file is full that they come in; they are not run, but recognised, so
-// that nothing in a file decides how long this takes, and what a person wrote
-// never is part of a program.
+// be told by reading it. Templates are programs, in the language of Jinja. They
+// are not run but recognised: so no file decides how long that takes and what
+// memory, and what a person said can be told from what the template says.
 type chatTemplate struct {
 	// shapes are the texts that it puts together between one statement and the
 	// next, with the names of what is put in: "<|im_start|>{role}\n{content}".
 	// What it only writes where there are tools is left out.
 	shapes []string
+	// conditions are the statements that the shapes are in, the innermost ones; an
+	// else has the text of what it belongs to.
+	conditions []string
 	// start is what it writes behind the last mention of add_generation_prompt,
 	// the beginning of an answer.
 	start string
@@ -31,38 +33,45 @@ const maxTemplate = 256 << 10
 // call of a macro, is a "?" in braces in the shape.
 func readTemplate(source string) chatTemplate {
 	var t chatTemplate
-	var shape strings.Builder
+	var open []templateStatement // those that have not ended
+	skipped := 0                 // so many of them are about tools
+	starting := false
+	add := func(shape string) {
+		condition := ""
+		if len(open) > 0 {
+			condition = open[len(open)-1].text
+		}
+		t.shapes, t.conditions = append(t.shapes, shape), append(t.conditions, condition)
+	}
+	var shape, start strings.Builder
 	flush := func() {
 		if shape.Len() > 0 {
-			t.shapes = append(t.shapes, shape.String())
+			add(shape.String())
 			shape.Reset()
 		}
 	}
-	var open []bool // for each statement that is open, whether it is about tools
-	skipped := 0    // so many of them are
-	starting := false
 	write := func(text string) {
 		if skipped == 0 {
 			shape.WriteString(text)
 			if starting {
-				t.start += text
+				start.WriteString(text)
 			}
 		}
 	}
-	enter := func(statement string) {
-		tools := aboutTools(statement)
-		open = append(open, tools)
+	enter := func(text string, tools bool) {
+		open = append(open, templateStatement{text, tools})
 		if tools {
 			skipped++
 		}
 	}
-	leave := func() {
+	leave := func() (left templateStatement) {
 		if n := len(open); n > 0 {
-			if open[n-1] {
+			open, left = open[:n-1], open[n-1]
+			if left.tools {
 				skipped--
 			}
-			open = open[:n-1]
 		}
+		return left
 	}
 	for tag := range templateTags(source) {
 		write(tag.before)
@@ -74,26 +83,36 @@ func readTemplate(source string) chatTemplate {
 			word, rest, _ := strings.Cut(tag.body, " ")
 			switch word {
 			case "if", "for", "macro", "filter", "call":
-				enter(tag.body)
-			case "elif", "else":
+				enter(tag.body, aboutTools(tag.body))
+			case "elif":
 				leave()
-				enter(tag.body)
+				enter(tag.body, aboutTools(tag.body))
+			case "else":
+				enter(leave().text, false)
 			case "endif", "endfor", "endmacro", "endfilter", "endcall":
 				leave()
 			case "set":
 				if _, value, ok := strings.Cut(rest, "="); ok && skipped == 0 {
-					t.shapes = append(t.shapes, shapeOf(value))
+					add(shapeOf(value))
 				}
 			}
 			if strings.Contains(tag.body, "add_generation_prompt") {
-				starting, t.start, t.thinkingOff = true, "", false
+				starting, t.thinkingOff = true, false
+				start.Reset()
 			} else if starting && hushed.MatchString(tag.body) {
 				t.thinkingOff = true
 			}
 		}
 	}
 	flush()
+	t.start = start.String()
 	return t
+}
+
+// A templateStatement is one that others are within.
+type templateStatement struct {
+	text  string
+	tools bool
 }
 
 var (
@@ -201,7 +220,11 @@ func shapeOf(expression string) string {
 	return shape.String()
 }
 
-const unknownShape = "{?}"
+const (
+	unknownShape = "{?}"
+	// maxChanges is how many changes of what is put in are looked at.
+	maxChanges = 4
+)
 
 var (
 	// A name, the last part of its path, and calls of strip behind it.
@@ -215,11 +238,11 @@ func termShape(term string) string {
 	}
 	parts := splitOutside(term, "|")
 	match := namePath.FindStringSubmatch(strings.TrimSpace(parts[0]))
-	if match == nil {
+	if match == nil || len(parts) > maxChanges {
 		return unknownShape
 	}
 	shape := match[1]
-	for _, call := range stripCall.FindAllStringSubmatch(match[2], -1) {
+	for _, call := range stripCall.FindAllStringSubmatch(match[2], maxChanges) {
 		argument, isText := literal(call[2])
 		switch {
 		case call[2] == "":

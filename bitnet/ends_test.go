@@ -18,7 +18,18 @@ func withEnd(t *testing.T, id int, text string, set map[string]any) *Model {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	var tokens []string
+	tokens, types := vocabularyOf(t, f)
+	tokens[id], types[id] = text, 3
+	all := map[string]any{"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types, "tokenizer.ggml.merges": []string{}}
+	for key, value := range set {
+		all[key] = value
+	}
+	return openModel(t, rewrite(t, path, all, nil))
+}
+
+// vocabularyOf returns a file's tokens and their types.
+func vocabularyOf(t *testing.T, f *gguf.File) (tokens []string, types []int32) {
+	t.Helper()
 	list, err := f.Array("tokenizer.ggml.tokens", gguf.String)
 	if err != nil {
 		t.Fatal(err)
@@ -26,20 +37,13 @@ func withEnd(t *testing.T, id int, text string, set map[string]any) *Model {
 	for _, token := range list.Strings() {
 		tokens = append(tokens, string(token))
 	}
-	var types []int32
-	list, err = f.Array("tokenizer.ggml.token_type", gguf.Int32)
-	if err != nil {
+	if list, err = f.Array("tokenizer.ggml.token_type", gguf.Int32); err != nil {
 		t.Fatal(err)
 	}
 	for _, number := range list.Ints() {
 		types = append(types, int32(number))
 	}
-	tokens[id], types[id] = text, 3
-	all := map[string]any{"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types, "tokenizer.ggml.merges": []string{}}
-	for key, value := range set {
-		all[key] = value
-	}
-	return openModel(t, rewrite(t, path, all, nil))
+	return tokens, types
 }
 
 // TestWaysToEnd has the fourth token that a model generates end the text in every

@@ -23,7 +23,8 @@ var chatCommand = command{
 	help: `bitnet chat [--model M] [--system S] [flags]
 
 A conversation: one line of standard input is one turn, and the answer goes to
-standard output. White space around a turn is left out.
+standard output. What a model thinks before it answers is shown dimmed where the
+conversation is held on a terminal, and left out elsewhere.
 
 On a terminal lines can be edited, the arrow keys bring back earlier ones, and a
 paste of many lines is one turn. A turn goes on in the next line where a line
@@ -41,6 +42,8 @@ To say something that begins with such a word, put a space before it.
                     full (default: 1024)
   --no-drop         forget nothing: where the context is full, the conversation
                     ends; without it the model forgets the oldest turns then
+  --no-think        have the model answer at once, without thinking first; an
+                    error where its chat template cannot turn that off
 ` + generationHelp,
 	run: chat,
 }
@@ -52,6 +55,7 @@ type conversation struct {
 	chatOptions []bitnet.ChatOption
 	options     bitnet.GenerateOptions
 	out         textWriter
+	dims        bool // what the model thinks is shown, dimmed
 	interactive bool // standard input is a terminal
 	signals     chan os.Signal
 	read        func() (string, error) // the next turn; io.EOF at the end
@@ -69,6 +73,7 @@ func chat(c *call) error {
 	system := flags.String("system", "", "")
 	promptFile := flags.String("prompt-file", "", "")
 	noDrop := flags.Bool("no-drop", false, "")
+	noThink := flags.Bool("no-think", false, "")
 	if err := parseAlone(flags, c.args); err != nil {
 		return err
 	}
@@ -112,7 +117,7 @@ func chat(c *call) error {
 		signals:     signals,
 	}
 	if editor != nil {
-		talk.read = editor.read
+		talk.read, talk.dims = editor.read, talk.out.terminal
 	} else {
 		talk.read = readLines(c.stdin, func() {
 			if talk.interactive {
@@ -122,6 +127,9 @@ func chat(c *call) error {
 	}
 	if *noDrop {
 		talk.chatOptions = append(talk.chatOptions, bitnet.WithoutDropping())
+	}
+	if *noThink {
+		talk.chatOptions = append(talk.chatOptions, bitnet.WithoutThinking())
 	}
 	if generation.seed != nil {
 		c.infof("seed %d", *generation.seed)
@@ -266,13 +274,24 @@ func (t *conversation) answer(said string) error {
 	session, dropped := t.chat.Session(), t.chat.Dropped()
 	wait := newWait(t.call)
 	options.Progress = wait.read
-	written, newline := false, true
+	written, newline, thought := false, true, false
 	var writing error
 	signalled, err := t.interruptible(func(ctx context.Context) error {
 		defer wait.end()
 		for token, err := range t.chat.Stream(ctx, said, options) {
+			if token.Reasoning != "" && t.dims {
+				wait.end()
+				thought = true
+				if writing = t.writeDimmed(token.Reasoning); writing != nil {
+					return nil
+				}
+			}
 			if token.Text != "" {
 				wait.end()
+				if thought {
+					thought = false
+					token.Text = "\n\n" + token.Text
+				}
 				if writing = t.out.write(token.Text); writing != nil {
 					return nil
 				}
@@ -284,6 +303,9 @@ func (t *conversation) answer(said string) error {
 		}
 		return nil
 	})
+	if thought { // and nothing else
+		written, newline = true, false
+	}
 	if writing != nil {
 		return writing
 	}
@@ -320,6 +342,17 @@ func (t *conversation) answer(said string) error {
 		t.debugf("%s, %d tokens of context used", measureTurn(result), session.Len())
 	}
 	return nil
+}
+
+// writeDimmed writes what the model thinks to a terminal.
+func (t *conversation) writeDimmed(text string) error {
+	if err := writeOut(t.stdout, "\x1b[2m"); err != nil {
+		return err
+	}
+	if err := t.out.write(text); err != nil {
+		return err
+	}
+	return writeOut(t.stdout, "\x1b[22m")
 }
 
 // note tells something about the conversation on standard error.
