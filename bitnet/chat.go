@@ -287,7 +287,7 @@ func (c *Chat) shown(r *Result) []int {
 				pieces[i] = t.AppendToken(nil, id)
 			}
 		}
-		from, ok := answerTokens(pieces)
+		from, ok := answerBegins(pieces)
 		if !ok {
 			ids, _ = c.session.model.encodePlain(r.Text)
 			return append([]int{}, ids...)

@@ -42,14 +42,16 @@ const (
 
 // bitnetForm is that of the published BitNet b1.58 2B4T. The template in its
 // GGUF, "Human: … BITNETAssistant: …", is a placeholder that the model was never
-// trained on; the one beside its weights says what it reads.
+// trained on; the one beside its weights says what it reads. White space around
+// what is said is left out whether a template says so or, as that of the models
+// made by this project, forgets it.
 var bitnetForm = chatForm{
 	name:  "BitNet",
 	marks: []string{"<|eot_id|>"},
 	heads: map[Role]string{RoleSystem: "System: ", RoleUser: "User: ", RoleAssistant: "Assistant: "},
 	feet:  map[Role]string{RoleSystem: "<|eot_id|>", RoleUser: "<|eot_id|>", RoleAssistant: "<|eot_id|>"},
 	end:   "<|eot_id|>",
-	says:  [][]string{{"{role|capitalize}: {content|strip}<|eot_id|>"}},
+	says:  [][]string{{"{role|capitalize}: {content|strip}<|eot_id|>"}, {"{role|capitalize}: {content}<|eot_id|>"}},
 }
 
 const bitnetPlaceholder = "Human: {content}\n\nBITNETAssistant: {eos_token}"
@@ -193,7 +195,7 @@ func (form *chatForm) recognize(t *chatTemplate) (f *chatFormat, reason string) 
 		}
 		return nil, fmt.Sprintf("is of the form %s, but also writes %q, which is not known here"+byHand, form.name, writes)
 	}
-	f = &chatFormat{chatForm: form, start: form.heads[RoleAssistant]}
+	f = &chatFormat{chatForm: form, trims: form == &bitnetForm, start: form.heads[RoleAssistant]}
 	for i, shape := range t.shapes {
 		f.begins = f.begins || strings.Contains(shape, "{bos_token}")
 		shape = strings.TrimPrefix(shape, "{bos_token}")

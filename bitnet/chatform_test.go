@@ -241,6 +241,7 @@ func TestUnknownTemplates(t *testing.T) {
 	known("{% if not add_generation_prompt is defined %}{% set add_generation_prompt = false %}{% endif %}"+turns+start, "ChatML", "", assistant)
 	known("{% if tools %}<|im_start|>tools{{ tools | tojson }}{% else %}{% endif %}"+turns+start, "ChatML", "", assistant)
 	known(turns+"{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n\n</think>\n\n' }}{% endif %}", "ChatML", "", assistant+emptyThinking)
+	known("{{ bos_token }}{% for message in messages %}{{ message['role'] | capitalize }}: {{ message['content'] }}<|eot_id|>{% endfor %}{% if add_generation_prompt %}Assistant: {% endif %}", "BitNet", "", "Assistant: ")
 	known(llama3, "Llama 3", "", "<|start_header_id|>assistant<|end_header_id|>\n\n")
 
 	for why, template := range map[string]string{

@@ -1,6 +1,7 @@
 package bitnet
 
 import (
+	"bytes"
 	"strings"
 )
 
@@ -99,27 +100,22 @@ func (s *thinkingSplitter) end() (reasoning, answer string) {
 	return strings.TrimRight(rest, "\n"), "" // only thinking holds back something
 }
 
-// answerTokens returns those of the tokens of a text, each with its bytes, by
-// which the answer behind the thinking was written. Where it begins within a
-// token ok is false.
-func answerTokens(pieces [][]byte) (from int, ok bool) {
-	whole := strings.Builder{}
-	for _, piece := range pieces {
-		whole.Write(piece)
-	}
-	text := whole.String()
+// answerBegins returns how many of a text's tokens, of which it gets the bytes,
+// were used up for thinking. Where the answer begins within a token ok is false.
+func answerBegins(pieces [][]byte) (n int, ok bool) {
+	text := string(bytes.Join(pieces, nil))
 	if !strings.HasPrefix(strings.TrimLeft(text, "\n"), thinkOpen) {
 		return 0, true
 	}
-	begin := len(text)
-	if i := strings.Index(text, thinkClose); i >= 0 {
-		rest := text[i+len(thinkClose):]
-		begin = len(text) - len(strings.TrimLeft(rest, "\n"))
+	_, answer, answered := strings.Cut(text, thinkClose)
+	if !answered {
+		return len(pieces), true
 	}
+	begin := len(text) - len(strings.TrimLeft(answer, "\n"))
 	at := 0
-	for from < len(pieces) && at < begin {
-		at += len(pieces[from])
-		from++
+	for n < len(pieces) && at < begin {
+		at += len(pieces[n])
+		n++
 	}
-	return from, at == begin
+	return n, at == begin
 }

@@ -274,28 +274,16 @@ func (t *conversation) answer(said string) error {
 	session, dropped := t.chat.Session(), t.chat.Dropped()
 	wait := newWait(t.call)
 	options.Progress = wait.read
-	written, newline, thought := false, true, false
+	out := answerWriter{textWriter: t.out, dims: t.dims}
 	var writing error
 	signalled, err := t.interruptible(func(ctx context.Context) error {
 		defer wait.end()
 		for token, err := range t.chat.Stream(ctx, said, options) {
-			if token.Reasoning != "" && t.dims {
+			if token.Text != "" || token.Reasoning != "" && t.dims {
 				wait.end()
-				thought = true
-				if writing = t.writeDimmed(token.Reasoning); writing != nil {
-					return nil
-				}
 			}
-			if token.Text != "" {
-				wait.end()
-				if thought {
-					thought = false
-					token.Text = "\n\n" + token.Text
-				}
-				if writing = t.out.write(token.Text); writing != nil {
-					return nil
-				}
-				written, newline = true, token.Text[len(token.Text)-1] == '\n'
+			if writing = out.write(token); writing != nil {
+				return nil
 			}
 			if err != nil {
 				return err
@@ -303,15 +291,12 @@ func (t *conversation) answer(said string) error {
 		}
 		return nil
 	})
-	if thought { // and nothing else
-		written, newline = true, false
-	}
 	if writing != nil {
 		return writing
 	}
 	t.answers++
 	result := session.Result()
-	if written && !newline || !t.interactive && result != nil {
+	if out.open || !t.interactive && result != nil {
 		if err := writeOut(t.stdout, "\n"); err != nil {
 			return err
 		}
@@ -344,15 +329,37 @@ func (t *conversation) answer(said string) error {
 	return nil
 }
 
-// writeDimmed writes what the model thinks to a terminal.
-func (t *conversation) writeDimmed(text string) error {
-	if err := writeOut(t.stdout, "\x1b[2m"); err != nil {
-		return err
+// An answerWriter writes an answer as it comes, and if it dims also what was
+// thought ahead of it.
+type answerWriter struct {
+	textWriter
+	dims    bool
+	open    bool // a line is
+	thought bool // and nothing has been answered
+}
+
+func (w *answerWriter) write(token bitnet.Token) error {
+	if token.Reasoning != "" && w.dims {
+		w.open, w.thought = true, true
+		if err := writeOut(w.w, "\x1b[2m"); err != nil {
+			return err
+		}
+		if err := w.textWriter.write(token.Reasoning); err != nil {
+			return err
+		}
+		if err := writeOut(w.w, "\x1b[22m"); err != nil {
+			return err
+		}
 	}
-	if err := t.out.write(text); err != nil {
-		return err
+	if token.Text == "" {
+		return nil
 	}
-	return writeOut(t.stdout, "\x1b[22m")
+	w.open = !strings.HasSuffix(token.Text, "\n")
+	if w.thought {
+		w.thought = false
+		token.Text = "\n\n" + token.Text
+	}
+	return w.textWriter.write(token.Text)
 }
 
 // note tells something about the conversation on standard error.

@@ -137,3 +137,35 @@ func TestChatInterrupted(t *testing.T) {
 		t.Errorf("the conversation is %q", text)
 	}
 }
+
+func TestAnswerWriter(t *testing.T) {
+	tokens := []bitnet.Token{{Reasoning: "Let me"}, {Reasoning: " \x1b[0mthink"}, {}, {Text: "Yes"}, {Text: "!\n"}}
+	for _, c := range []struct {
+		dims   bool
+		tokens int
+		want   string
+		open   bool
+	}{
+		{true, 5, "\x1b[2mLet me\x1b[22m\x1b[2m \\x1b[0mthink\x1b[22m\n\nYes!\n", false},
+		{true, 2, "\x1b[2mLet me\x1b[22m\x1b[2m \\x1b[0mthink\x1b[22m", true},
+		{false, 5, "Yes!\n", false},
+		{false, 4, "Yes", true},
+		{false, 2, "", false},
+	} {
+		var out bytes.Buffer
+		w := answerWriter{textWriter: textWriter{w: &out, terminal: true}, dims: c.dims}
+		for _, token := range tokens[:c.tokens] {
+			if err := w.write(token); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if out.String() != c.want || w.open != c.open {
+			t.Errorf("%+v: %q, a line is open: %t", c, out.String(), w.open)
+		}
+	}
+
+	status, _, stderr := bitnetWith(t, nil, "Hello\n", "chat", "--model", tiny, "--no-think")
+	if status != 1 || !strings.Contains(stderr, "enable_thinking") {
+		t.Errorf("--no-think: status %d, said %q", status, stderr)
+	}
+}
