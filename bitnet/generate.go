@@ -66,6 +66,11 @@ type GenerateOptions struct {
 	// Alternatives has [Token.Alternatives] hold so many tokens; 0 none. Each
 	// token then takes all logits, about half as long again.
 	Alternatives int
+	// Logits is called with each token that is chosen, also the one that ends the
+	// text, and the model's logits of all tokens in its place, without bias and
+	// penalties. The slice is only lent until it returns. Each token then takes all
+	// logits, as with Alternatives; nil is none.
+	Logits func(id int, logits []float32)
 	// Progress is called while the prompt is evaluated: first with 0, then after
 	// each block of at most [BlockTokens] tokens with how many of them have been.
 	// What it takes is time in which nothing is evaluated; nil is none.
@@ -440,6 +445,9 @@ func (g *generation) take(id int, p *place) {
 	s, r := g.s, g.r
 	t := Token{ID: id, session: s, after: len(s.tokens), serial: s.last.serial}
 	r.CompletionTokens++
+	if g.o.Logits != nil {
+		g.o.Logits(id, p.logits)
+	}
 	g.piece = s.model.tokenizer.AppendNext(g.piece[:0], s.lastToken(), id)
 	s.tokens = append(s.tokens, id)
 	special := s.model.tokenizer.IsSpecial(id)
@@ -494,7 +502,7 @@ func (o *GenerateOptions) want(m *Model) want {
 	if o.Temperature != 0 {
 		k = o.TopK
 	}
-	if k < 1 || k > screenedTopK || o.changesLogits() || o.Alternatives > 0 || !m.useScreen {
+	if k < 1 || k > screenedTopK || o.changesLogits() || o.Alternatives > 0 || o.Logits != nil || !m.useScreen {
 		return allLogits
 	}
 	return want(k)

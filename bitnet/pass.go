@@ -47,6 +47,8 @@ type passes struct {
 	alone time.Duration // of a pass without prompts, lately
 	last  time.Duration // of the last pass
 
+	count, rows atomic.Uint64 // of all passes so far
+
 	// Of the pass under way, used by its leader.
 	batch   engine.Batch
 	running []*request
@@ -264,6 +266,8 @@ func (p *passes) lead() {
 	now := time.Now()
 	p.mu.Lock()
 	p.last = now.Sub(start)
+	p.count.Add(1)
+	p.rows.Add(uint64(p.batch.Rows()))
 	p.adapt(prompts, others)
 	p.crowded.Store(prompts && others || len(p.running) > crowd)
 	for _, r := range p.running {

@@ -7,6 +7,7 @@
 //	bitnet inspect model.gguf
 //	bitnet logits --model model.gguf --tokens 1,2,3 --out logits.f32
 //	bitnet perplexity --model model.gguf --file text
+//	bitnet serve --model model.gguf
 //	bitnet pull 2b4t
 //	bitnet models
 //	bitnet rm 2b4t
@@ -53,7 +54,7 @@ var commands []*command
 
 func init() { // help and completion tell about all, themselves included
 	commands = []*command{
-		&runCommand, &chatCommand, &tokenizeCommand, &inspectCommand, &logitsCommand, &perplexityCommand,
+		&runCommand, &chatCommand, &tokenizeCommand, &inspectCommand, &logitsCommand, &perplexityCommand, &serveCommand,
 		&pullCommand, &modelsCommand, &removeCommand, &verifyCommand,
 		&completionCommand, &versionCommand, &helpCommand,
 	}
