@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -47,7 +48,7 @@ same answer, whatever else is being answered.
                     hands over is used instead (default: 127.0.0.1:8080)
   --api-key-file F  serve only those who bring a key of this file, one in a line
   --cors-origins O,O
-                    web sites whose pages may use the server from a browser, or *
+                    web sites whose pages may use the server from a browser; *
                     for all (default: none but its own page)
 
   --parallel N      compute N answers at the same time (default: 8)
@@ -55,9 +56,9 @@ same answer, whatever else is being answered.
                     none wait (default: 64)
   --context N       hold N tokens at most in a prompt with its answer (default:
                     as many as the model can)
-  --kv-memory SIZE  use this much memory for what is kept of prompts and answers,
-                    as 2GiB or 800MB (default: enough for --parallel answers of
-                    full length)
+  --kv-memory SIZE  use this much memory, as 2GiB or 800MB, for KV caches: of
+                    what is computed, and kept for requests that begin alike
+                    (default: enough for --parallel answers of full length)
   --request-timeout D
                     give up a request after this time, as 5m (default: 0, never)
 
@@ -87,7 +88,7 @@ type serveFlags struct {
 	timeout              time.Duration
 	drainDelay, drainEnd time.Duration
 	metricsAddr          string
-	vllm                 bool
+	compat               string
 	logFormat            string
 }
 
@@ -126,6 +127,9 @@ func (s *serveFlags) register(flags *flag.FlagSet, from settings) {
 	duration := func(p *time.Duration) func(string) error {
 		return func(text string) error {
 			d, err := time.ParseDuration(text)
+			if seconds, bad := parseCount(text, math.MaxInt32); bad == nil {
+				d, err = time.Duration(seconds)*time.Second, nil
+			}
 			if err != nil || d < 0 {
 				return errors.New("it must be a time as 30s or 5m")
 			}
@@ -138,13 +142,7 @@ func (s *serveFlags) register(flags *flag.FlagSet, from settings) {
 	flags.Func("drain-delay", "", duration(&s.drainDelay))
 	flags.Func("drain-timeout", "", duration(&s.drainEnd))
 	flags.StringVar(&s.metricsAddr, "metrics-addr", "", "")
-	flags.Func("metrics-compat", "", func(text string) error {
-		if text != "vllm" {
-			return errors.New("it must be vllm")
-		}
-		s.vllm = true
-		return nil
-	})
+	flags.StringVar(&s.compat, "metrics-compat", "", "")
 	flags.StringVar(&s.logFormat, "log-format", "text", "")
 }
 
@@ -207,6 +205,9 @@ func serve(c *call) error {
 			return usagef("--%s is given, but empty: leave it out", name)
 		}
 	}
+	if s.compat != "" && s.compat != "vllm" {
+		return usagef("--metrics-compat %s is not known: it must be vllm", s.compat)
+	}
 	logger, err := c.newLogger(s.logFormat)
 	if err != nil {
 		return err
@@ -252,7 +253,7 @@ func (s *serveFlags) options() (openai.Options, error) {
 	o := openai.Options{
 		Parallel: s.parallel, Queue: s.queue, Context: s.context, KVMemory: s.memory,
 		RequestTimeout: s.timeout, DrainDelay: s.drainDelay,
-		VLLMMetrics: s.vllm, NoMetricsPath: s.metricsAddr != "", Version: "v0.0.0-unknown",
+		VLLMMetrics: s.compat == "vllm", NoMetricsPath: s.metricsAddr != "", Version: "v0.0.0-unknown",
 	}
 	if o.Queue == 0 {
 		o.Queue = -1 // none, where 0 is the default
