@@ -18,6 +18,7 @@
 //	POST /v1/embeddings          vectors, of models made for that
 //	GET  /v1/models              and /v1/models/ID
 //	POST /tokenize, /detokenize  as llama-server and vLLM have them
+//	GET  /                       a page to talk to a model, in a browser
 //	GET  /health, /livez, /readyz, /version, /metrics
 //	GET  /api/tags, /api/version, /api/ps; POST /api/show, /api/chat,
 //	     /api/generate: what clients of ollama use

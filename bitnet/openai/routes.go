@@ -126,9 +126,6 @@ func marshal(value any) []byte {
 	return out.Bytes()
 }
 
-// root answers whoever asks whether anybody is there.
-func (c *call) root() { c.text("gobitnet is running\n") }
-
 func (c *call) text(text string) {
 	c.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	c.writeHeader(http.StatusOK)
