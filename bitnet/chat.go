@@ -260,7 +260,7 @@ func (c *Chat) record(p pending) {
 	message := Message{Role: RoleAssistant, Content: r.Text, Reasoning: r.Reasoning}
 	answer, err := c.newTurn(message, c.shown(r))
 	if err != nil {
-		return // tokens that were generated can be written
+		return // as prepare would have
 	}
 	c.turns = append(c.turns, p.user, answer)
 	c.dropped = p.dropped
@@ -273,9 +273,9 @@ func (c *Chat) record(p pending) {
 	s.tokens = append(s.tokens, ids[len(s.tokens):]...)
 }
 
-// shown returns the tokens of an answer, without the thinking ahead of it and what
-// a stop string has cut off. Where one of them ends or begins within a token, the
-// text beside that is encoded; what the vocabulary has no token for is then left
+// shown returns the tokens of an answer, never nil: without the thinking ahead of
+// it and what a stop string has cut off. Where that ends or begins within a token,
+// the text beside it is encoded; what the vocabulary has no token for is then left
 // out.
 func (c *Chat) shown(r *Result) []int {
 	t := c.session.model.tokenizer

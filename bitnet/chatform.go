@@ -236,11 +236,7 @@ func (form *chatForm) recognize(t *chatTemplate) (f *chatFormat, reason string) 
 // newFormat finds the tokens of a form.
 func (m *Model) newFormat(f *chatFormat) (*chatFormat, error) {
 	f.tokens = map[string]int{}
-	marks := f.marks
-	if f.thinks {
-		marks = slices.Concat(marks, []string{thinkOpen, thinkClose})
-	}
-	for _, mark := range marks {
+	for _, mark := range slices.Concat(f.marks, []string{thinkOpen, thinkClose}) {
 		id, ok := m.tokenizer.TokenID(mark)
 		if !ok {
 			continue

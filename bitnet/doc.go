@@ -46,9 +46,13 @@
 //	}
 //	r, err := c.Send(ctx, "What is the capital of France?", bitnet.GenerateOptions{})
 //
+// Which form that is, the chat template in the file says. Of models that think before
+// they answer, [Result.Reasoning] has the one and Text the other.
+//
 // A program that is given the whole conversation each time, as a server is, calls
 // [Model.EncodeChat], [Session.Follow], which evaluates only what the session
-// does not hold yet, and [Session.StreamTokens].
+// does not hold yet, and [Session.StreamTokens], with SplitReasoning for models that
+// may think.
 //
 // # The same bits everywhere
 //

@@ -49,9 +49,9 @@ func TestThinkingSplitter(t *testing.T) {
 	}
 }
 
-// thinkingModel returns a model that thinks the second and third token of what it
-// generates after prompt, and answers with those from the fifth on. Its vocabulary
-// has no merges.
+// thinkingModel returns a model that thinks the second token, "hm<", and the third
+// of what it generates after the messages, and answers with those from the fifth
+// on. Its vocabulary has no merges.
 func thinkingModel(t *testing.T, messages []Message, opts ...ChatOption) (m *Model, generated []int) {
 	t.Helper()
 	template := templateSource(t, "chatml-thinking")
@@ -74,7 +74,7 @@ func thinkingModel(t *testing.T, messages []Message, opts ...ChatOption) (m *Mod
 			tokens[id], types[id] = token[:len(token)-1]+"|unused>", 3
 		}
 	}
-	for i, mark := range []string{0: thinkOpen, 3: thinkClose} {
+	for i, mark := range []string{0: thinkOpen, 1: "hm<", 3: thinkClose} {
 		if id := generated[i]; mark != "" {
 			if slices.Contains(prompt, id) || slices.Index(generated, id) != i {
 				t.Fatalf("%d is no token to be called %s: choose another prompt", id, mark)
@@ -154,10 +154,16 @@ func TestChatThinks(t *testing.T) {
 		t.Errorf("stopped at %q: %q and %q, the session holds %q", stop, r.Reasoning, r.Text, decoded(c))
 	}
 	c = mustChat(t, m, "")
-	if r, err = c.Send(ctx, "Why?", GenerateOptions{MaxTokens: 2}); err != nil {
-		t.Fatal(err)
+	streamed = Token{}
+	for token, err := range c.Stream(ctx, "Why?", GenerateOptions{MaxTokens: 2}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		streamed.Text += token.Text
+		streamed.Reasoning += token.Reasoning
 	}
-	if r.Text != "" || r.Reasoning != text(generated[1:2]) || !strings.HasSuffix(decoded(c), "<|im_start|>assistant\n<|im_end|>\n") {
+	r = c.Session().Result()
+	if r.Text != "" || r.Reasoning != "hm<" || streamed.Text != "" || streamed.Reasoning != "hm<" || !strings.HasSuffix(decoded(c), "<|im_start|>assistant\n<|im_end|>\n") {
 		t.Errorf("cut while it thinks: %q and %q, the session holds %q", r.Reasoning, r.Text, decoded(c))
 	}
 
