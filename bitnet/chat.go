@@ -258,7 +258,7 @@ func (c *Chat) record(p pending) {
 		return // no answer began, or the loop over it panicked
 	}
 	message := Message{Role: RoleAssistant, Content: r.Text, Reasoning: r.Reasoning}
-	answer, err := c.newTurn(message, c.shown(r))
+	answer, err := c.newTurn(message, c.shown(r, p.ids[len(p.ids)-1]))
 	if err != nil {
 		return // as prepare would have
 	}
@@ -273,11 +273,11 @@ func (c *Chat) record(p pending) {
 	s.tokens = append(s.tokens, ids[len(s.tokens):]...)
 }
 
-// shown returns the tokens of an answer, never nil: without the thinking ahead of
-// it and what a stop string has cut off. Where that ends or begins within a token,
-// the text beside it is encoded; what the vocabulary has no token for is then left
-// out.
-func (c *Chat) shown(r *Result) []int {
+// shown returns the tokens of an answer that goes on behind a token, never nil: less
+// the thinking ahead of it and what a stop string has cut off. Where that ends or
+// begins within a token, the text beside it is encoded; what the vocabulary has no
+// token for is then left out.
+func (c *Chat) shown(r *Result, last int) []int {
 	t := c.session.model.tokenizer
 	ids := r.Tokens
 	if c.session.model.chat.thinks {
@@ -289,7 +289,7 @@ func (c *Chat) shown(r *Result) []int {
 		}
 		from, ok := answerBegins(pieces)
 		if !ok {
-			ids, _ = c.session.model.encodePlain(r.Text)
+			ids, _ = c.session.model.encodePlain(r.Text, last)
 			return append([]int{}, ids...)
 		}
 		ids = ids[from:]
@@ -311,6 +311,9 @@ func (c *Chat) shown(r *Result) []int {
 			tokens, rest = i+1, r.Text[at:]
 		}
 	}
-	more, _ := c.session.model.encodePlain(rest)
+	if tokens > 0 {
+		last = ids[tokens-1]
+	}
+	more, _ := c.session.model.encodePlain(rest, last)
 	return append(append([]int{}, ids[:tokens]...), more...)
 }

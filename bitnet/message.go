@@ -153,7 +153,11 @@ func (w *chatWriter) flush() {
 	if w.text.Len() == 0 || w.err != nil {
 		return
 	}
-	ids, err := w.model.encodePlain(w.text.String())
+	last := -1
+	if n := len(w.ids); n > 0 {
+		last = w.ids[n-1]
+	}
+	ids, err := w.model.encodePlain(w.text.String(), last)
 	w.ids, w.err = append(w.ids, ids...), err
 	w.text.Reset()
 }
@@ -246,7 +250,7 @@ func (w *chatWriter) end(turns []turn) ([]int, error) {
 	}
 	for _, t := range turns { // whose is it?
 		for _, said := range []string{t.Content, t.Reasoning} {
-			if _, err := w.model.encodePlain(said); err != nil {
+			if _, err := w.model.encodePlain(said, -1); err != nil {
 				return nil, fmt.Errorf("what the %s said: %w", t.Role, err)
 			}
 		}
@@ -254,8 +258,9 @@ func (w *chatWriter) end(turns []turn) ([]int, error) {
 	return nil, w.err
 }
 
-func (m *Model) encodePlain(text string) ([]int, error) {
-	return m.tokenizer.Encode(text, tokenizer.PlainText())
+// encodePlain encodes what goes on behind a token, or behind none, which is -1.
+func (m *Model) encodePlain(text string, last int) ([]int, error) {
+	return m.tokenizer.Encode(text, tokenizer.PlainText(), tokenizer.After(last))
 }
 
 // trim takes white space away from both ends: what Python's str.strip does,

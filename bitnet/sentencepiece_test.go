@@ -84,3 +84,16 @@ func TestSentencePieceText(t *testing.T) {
 		t.Errorf("the session holds %v, want %v", got, want)
 	}
 }
+
+// TestSentencePieceChat has an answer follow its head without a blank between them.
+func TestSentencePieceChat(t *testing.T) {
+	m := openModel(t, rewrite(t, sentencePieceModel(t).file.Paths()[0], map[string]any{templateKey: templateSource(t, "falcon3")}, nil))
+	ids, err := m.EncodeChat([]Message{{Role: RoleUser, Content: "a"}, {Role: RoleAssistant, Content: "b"}, {Role: RoleUser, Content: "c"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "<s> <|user|>\na\n<|assistant|>\nb</s> \n<|user|>\nc\n<|assistant|>\n"
+	if got := m.Tokenizer().Decode(ids); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
