@@ -136,13 +136,15 @@ func TestVocabularyErrors(t *testing.T) {
 		unsupported bool
 	}{
 		{"no model", with(newFile(), "model", nil), keyModel, -1, false},
-		{"other model", with(newFile(), "model", "llama"), keyModel, -1, true},
+		{"other model", with(newFile(), "model", "bert"), keyModel, -1, true},
 		{"model no text", with(newFile(), "model", uint32(1)), keyModel, -1, false},
-		{"GPT-2's splitter", with(newFile(), "pre", "gpt-2"), keySplitter, -1, true},
+		{"other splitter", with(newFile(), "pre", "deepseek-llm"), keySplitter, -1, true},
+		{"splitter without a name", with(newFile(), "pre", ""), keySplitter, -1, true},
 		{"splitter no text", with(newFile(), "pre", true), keySplitter, -1, false},
 		{"space prefix", with(newFile(), "add_space_prefix", true), "tokenizer.ggml.add_space_prefix", -1, true},
 		{"space prefix no bool", with(newFile(), "add_space_prefix", uint8(0)), "tokenizer.ggml.add_space_prefix", -1, false},
-		{"end of text added", with(newFile(), "add_eos_token", true), "tokenizer.ggml.add_eos_token", -1, true},
+		{"adds no end of text", with(newFile(), "add_eos_token", true), keyAddsEndOfText, -1, false},
+		{"adds end of text no bool", with(newFile(), "add_eos_token", "yes"), keyAddsEndOfText, -1, false},
 		{"separator added", with(newFile(), "add_sep_token", true), "tokenizer.ggml.add_sep_token", -1, true},
 		{"blanks removed", with(newFile(), "remove_extra_whitespaces", true), "tokenizer.ggml.remove_extra_whitespaces", -1, true},
 		{"end of turn beyond", with(newFile("x"), "eot_token_id", uint32(257)), keyEndOfTurn, -1, false},

@@ -153,18 +153,22 @@ func (f *jsonFile) check() error {
 			return unsupported("added_tokens", i, "has lstrip set, which is not implemented")
 		case token.RightStrip:
 			return unsupported("added_tokens", i, "has rstrip set, which is not implemented")
-		case token.Normalized && len(f.Normalizer.steps()) > 0:
-			return unsupported("added_tokens", i, "has normalized set, which is not implemented beside a normalizer")
 		}
 	}
 	return nil
 }
 
-// checkDecoder refuses steps that are not of the kind of vocabulary.
-func (f *jsonFile) checkDecoder(types ...string) error {
+// checkAround refuses what would be wrong beside a kind of vocabulary: other types
+// of decoders, and tokens that are searched in what a normalizer has changed.
+func (f *jsonFile) checkAround(decoders ...string) error {
+	for i, token := range f.AddedTokens {
+		if token.Normalized && len(f.Normalizer.steps()) > 0 {
+			return unsupported("added_tokens", i, "has normalized set, which is not implemented beside a normalizer")
+		}
+	}
 	for _, step := range f.Decoder.steps() {
-		if !slices.Contains(types, step.Type) {
-			return unsupported("decoder", none, "is %.40q; only %s is implemented", step.Type, strings.Join(types, ", "))
+		if !slices.Contains(decoders, step.Type) {
+			return unsupported("decoder", none, "is %.40q; only %s is implemented", step.Type, strings.Join(decoders, ", "))
 		}
 	}
 	return nil
@@ -182,7 +186,7 @@ func (f *jsonFile) buildByteLevel(t *Tokenizer) error {
 	if err != nil {
 		return err
 	}
-	if err := f.checkDecoder("ByteLevel"); err != nil {
+	if err := f.checkAround("ByteLevel"); err != nil {
 		return err
 	}
 	if name := f.Model.UnknownToken; name != nil {
@@ -245,7 +249,7 @@ func (f *jsonFile) buildSentencePiece(t *Tokenizer) error {
 	if err != nil {
 		return err
 	}
-	if err := f.checkDecoder("Replace", "ByteFallback", "Fuse", "Strip", "Metaspace"); err != nil {
+	if err := f.checkAround("Replace", "ByteFallback", "Fuse", "Strip", "Metaspace"); err != nil {
 		return err
 	}
 	if f.Model.IgnoreMerges {

@@ -198,26 +198,30 @@ func TestJSONErrors(t *testing.T) {
 		unsupported bool
 	}{
 		{"empty", func(f object) { clear(f) }, "pre_tokenizer", -1, true},
-		{"normalizer", func(f object) { f["normalizer"] = object{"type": "NFC"} }, "normalizer", -1, true},
+		{"normalizer", func(f object) { f["normalizer"] = object{"type": "NFKC"} }, "normalizer", -1, true},
+		{"token in normal form", func(f object) { f["normalizer"] = object{"type": "NFC"} }, "added_tokens", 2, true},
 		{"normalizers", func(f object) {
 			f["normalizer"] = object{"type": "Sequence", "normalizers": []any{object{"type": "Prepend"}}}
 		}, "normalizer", -1, true},
 		{"normalizer no object", func(f object) { f["normalizer"] = "NFC" }, "tokenizer.json", -1, false},
 		{"no pre-tokenizer", func(f object) { f["pre_tokenizer"] = nil }, "pre_tokenizer", -1, true},
-		{"GPT-2's pre-tokenizer", func(f object) {
-			f["pre_tokenizer"] = object{"type": "ByteLevel", "add_prefix_space": false, "use_regex": true}
+		{"Falcon's pre-tokenizer", func(f object) {
+			f["pre_tokenizer"] = sequence(object{"type": "Punctuation", "behavior": "Contiguous"}, byteLevel(true), object{"type": "Digits"}, splitAt(threeDigits))
 		}, "pre_tokenizer", -1, true},
+		{"step behind ByteLevel", func(f object) { f["pre_tokenizer"] = sequence(byteLevel(true), splitAt(threeDigits)) }, "pre_tokenizer", -1, true},
+		{"no ByteLevel", func(f object) { f["pre_tokenizer"] = splitAt(llama3Expression) }, "pre_tokenizer", -1, true},
 		{"other expression", preTokenizer(0, "pattern", object{"Regex": `\s+`}), "pre_tokenizer", -1, true},
 		{"split at a string", preTokenizer(0, "pattern", object{"String": llama3Expression}), "pre_tokenizer", -1, true},
 		{"split removes", preTokenizer(0, "behavior", "Removed"), "pre_tokenizer", -1, true},
 		{"split inverted", preTokenizer(0, "invert", true), "pre_tokenizer", -1, true},
 		{"prefix space", preTokenizer(1, "add_prefix_space", true), "pre_tokenizer", -1, true},
 		{"regex of its own", preTokenizer(1, "use_regex", true), "pre_tokenizer", -1, true},
-		{"other step", preTokenizer(1, "type", "Digits"), "pre_tokenizer", -1, true},
+		{"other step", preTokenizer(1, "type", "Whitespace"), "pre_tokenizer", -1, true},
 		{"other decoder", func(f object) { f["decoder"] = object{"type": "Metaspace"} }, "decoder", -1, true},
 		{"other post-processor", func(f object) { f["post_processor"] = object{"type": "BertProcessing"} }, "post_processor", -1, true},
 		{"two tokens before a text", template("single", []any{special, special, text}), "post_processor", -1, true},
-		{"token after a text", template("single", []any{text, special}), "post_processor", -1, true},
+		{"two tokens after a text", template("single", []any{text, special, special}), "post_processor", -1, true},
+		{"text twice", template("single", []any{text, text}), "post_processor", -1, true},
 		{"template without text", template("single", []any{special}), "post_processor", -1, true},
 		{"template without parts", template("single", []any{}), "post_processor", -1, true},
 		{"template of the second text", template("single", []any{object{"Sequence": object{"id": "B"}}}), "post_processor", -1, true},
@@ -228,7 +232,7 @@ func TestJSONErrors(t *testing.T) {
 		{"unknown token", model("unk_token", "<unk>"), "model.unk_token", -1, true},
 		{"prefix", model("continuing_subword_prefix", "##"), "model.continuing_subword_prefix", -1, true},
 		{"suffix", model("end_of_word_suffix", "</w>"), "model.end_of_word_suffix", -1, true},
-		{"byte fallback", model("byte_fallback", true), "model.byte_fallback", -1, true},
+		{"byte fallback", model("byte_fallback", true), "pre_tokenizer", -1, true},
 		{"no vocabulary", model("vocab", nil), "model.vocab", -1, false},
 		{"vocabulary a list", model("vocab", []any{"a"}), "model.vocab", -1, false},
 		{"no token at all", func(f object) { model("vocab", object{})(f); f["added_tokens"] = nil }, "model.vocab", -1, false},

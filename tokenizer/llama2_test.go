@@ -113,6 +113,12 @@ func llama2JSON() object {
 	for i, m := range all {
 		merges[i] = m.left + " " + m.right
 	}
+	return sentencePieceJSON(vocabulary, merges)
+}
+
+// sentencePieceJSON returns a tokenizer.json as Llama 2 repositories have it, but
+// for the vocabulary.
+func sentencePieceJSON(vocabulary object, merges []string) object {
 	var addedTokens []object
 	for id, token := range []string{"<unk>", "<s>", "</s>"} {
 		addedTokens = append(addedTokens, object{

@@ -286,9 +286,8 @@ func unescapeHTML(data []byte) []byte {
 func TestLongRuns(t *testing.T) {
 	for i := range splitters {
 		for _, unit := range []string{"a", " ", "1", "٣", "12٣", " 1", "\n", "!", "'", " '", "\u0301", "  \n", "`"} {
-			text := strings.Repeat(unit, 1<<20/len(unit))
-			if pieces := splitters[i].pieces(text); strings.Join(pieces, "") != text {
-				t.Errorf("%s: the pieces of a megabyte of %q do not join to it", splitters[i].names[0], unit)
+			for text := strings.Repeat(unit, 1<<18); text != ""; {
+				text = text[splitters[i].pieceLength(text):]
 			}
 		}
 	}

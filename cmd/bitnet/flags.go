@@ -203,6 +203,14 @@ func describeOpen(path string, err error) error {
 	case errors.Is(err, bitnet.ErrModel):
 		return fmt.Errorf("%s cannot be run: %w (bitnet inspect shows what is in it)", path, err)
 	}
+	return describeVocabulary(err)
+}
+
+// describeVocabulary adds to an error of a vocabulary what is to be done.
+func describeVocabulary(err error) error {
+	if errors.Is(err, tokenizer.ErrVocabulary) {
+		return fmt.Errorf("%w (--tokenizer can name another file with the vocabulary)", err)
+	}
 	return err
 }
 

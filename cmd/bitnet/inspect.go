@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -200,9 +199,8 @@ func usable(f *gguf.File, open func(...bitnet.Option) (*bitnet.Model, error)) (u
 	if m, u.run = open(bitnet.WithThreads(1)); u.run == nil {
 		u.config = m.Config()
 		m.Close()
-	} else if errors.Is(u.run, tokenizer.ErrVocabulary) {
-		u.run = fmt.Errorf("%w (--tokenizer can name another vocabulary)", u.run)
 	}
+	u.run = describeVocabulary(u.run)
 	return u
 }
 
