@@ -127,17 +127,22 @@ func FromGGUF(f *gguf.File) (*Tokenizer, error) {
 	t := new(Tokenizer)
 	var endOfTurn, endOfMessage int
 	unknown := none
-	var ids []int
-	for _, named := range []struct {
-		key string
-		id  *int
+	namedTokens := []struct {
+		key   string
+		id    *int
+		usual int
 	}{
-		{keyBeginOfText, &t.beginOfText}, {keyEndOfText, &t.endOfText},
-		{keyEndOfTurn, &endOfTurn}, {keyEndOfMessage, &endOfMessage}, {keyUnknown, &unknown},
-	} {
-		if named.key == keyUnknown && form.splitter != nil {
-			continue // byte-level BPE knows every byte
-		}
+		{keyBeginOfText, &t.beginOfText, form.beginOfText},
+		{keyEndOfText, &t.endOfText, form.endOfText},
+		{keyEndOfTurn, &endOfTurn, none},
+		{keyEndOfMessage, &endOfMessage, none},
+		{keyUnknown, &unknown, form.unknown},
+	}
+	if form.splitter != nil {
+		namedTokens = namedTokens[:4] // byte-level BPE knows every byte
+	}
+	var ids []int
+	for _, named := range namedTokens {
 		if *named.id, err = ggufTokenID(f, named.key, tokens.Len()); err != nil {
 			return nil, err
 		}
@@ -147,12 +152,9 @@ func FromGGUF(f *gguf.File) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, usual := range []struct {
-		id    *int
-		usual int
-	}{{&t.beginOfText, form.beginOfText}, {&t.endOfText, form.endOfText}, {&unknown, form.unknown}} {
-		if *usual.id == none && usual.usual != none && usual.usual < len(kinds) && kinds[usual.usual] == special {
-			*usual.id = usual.usual
+	for _, named := range namedTokens {
+		if *named.id == none && named.usual != none && named.usual < len(kinds) && kinds[named.usual] == special {
+			*named.id = named.usual
 		}
 	}
 	if t.addsBeginOfText, err = ggufAdds(f, keyAddsBeginOfText, form.addsBeginOfText, keyBeginOfText, t.beginOfText); err != nil {
@@ -178,8 +180,10 @@ func FromGGUF(f *gguf.File) (*Tokenizer, error) {
 			return nil, err
 		}
 		t.sentencePieces.prefix = prefix{wanted: addsBlank, afterTokens: true}
-		t.sentencePieces.order, err = ggufScores(f, tokens.Len())
-		return t, err
+		if t.sentencePieces.order, err = ggufScores(f, tokens.Len()); err != nil {
+			return nil, err
+		}
+		return t, nil
 	}
 	t.pieceLength, t.wholePieces = form.splitter.pieceLength, form.splitter.wholePieces
 	merges, err := ggufStrings(f, keyMerges, maxMerges)

@@ -168,7 +168,7 @@ func (f *jsonFile) checkAround(decoders ...string) error {
 	}
 	for _, step := range f.Decoder.steps() {
 		if !slices.Contains(decoders, step.Type) {
-			return unsupported("decoder", none, "is %.40q; only %s is implemented", step.Type, strings.Join(decoders, ", "))
+			return unsupported("decoder", none, "is %.40q; implemented: %s", step.Type, strings.Join(decoders, ", "))
 		}
 	}
 	return nil
