@@ -299,9 +299,10 @@ func (c *Chat) shown(r *Result, last int) []int {
 	}
 	var piece []byte
 	tokens, rest := 0, r.Text // so many tokens lie before rest
-	for at, i := 0, 0; at < len(r.Text) && i < len(ids); i++ {
-		if id := ids[i]; !t.IsSpecial(id) {
-			piece = t.AppendToken(piece[:0], id)
+	for at, i, previous := 0, 0, last; at < len(r.Text) && i < len(ids); i++ {
+		id := ids[i]
+		if !t.IsSpecial(id) {
+			piece = t.AppendNext(piece[:0], previous, id)
 			if !strings.HasPrefix(r.Text[at:], string(piece)) {
 				break
 			}
@@ -310,6 +311,7 @@ func (c *Chat) shown(r *Result, last int) []int {
 		if at == len(r.Text) || utf8.RuneStart(r.Text[at]) {
 			tokens, rest = i+1, r.Text[at:]
 		}
+		previous = id
 	}
 	if tokens > 0 {
 		last = ids[tokens-1]
