@@ -57,7 +57,23 @@ func TestBounds(t *testing.T) {
 					t.Fatalf("QuantizeHalf of %d: %d, want %d", n, image, wantImage)
 				}
 
+				image, wantImage = asmtest.Place(at, make([]int8, n)), make([]int8, n)
+				step, rest, squares = s.QuantizeFloat(image, x)
+				wantStep, wantRest, wantSquares = quantizeFloatGeneric(wantImage, x)
+				same("QuantizeFloat", n, []float32{step, rest, squares}, []float32{wantStep, wantRest, wantSquares})
+				if !slices.Equal(image, wantImage) {
+					t.Fatalf("QuantizeFloat of %d: %d, want %d", n, image, wantImage)
+				}
+				s.WidenBrain(got, h)
+				WidenBrain(want, h)
+				same("WidenBrain", n, got, want)
+
 				for _, rows := range []int{1, 2, 3, 4, 5, 7, 11, 17} {
+					floats, x := normal(rows*n), normal(n)
+					got, want := normal(rows), make([]float32, rows)
+					s.DotsFloat(got, floats, x)
+					dotsFloatGeneric(want, floats, x)
+					same("DotsFloat", n, got, want)
 					for count := 1; count <= MaxVectors; count++ {
 						h, x := halves(rows*n), normal(count*n)
 						got, want := normal(count*rows), make([]float32, count*rows)
@@ -79,6 +95,44 @@ func TestBounds(t *testing.T) {
 						if !slices.Equal(sums, wantSums) {
 							t.Fatalf("DotsInt8 of %d × %d with %d vectors: %d, want %d", rows, n, count, sums, wantSums)
 						}
+					}
+				}
+			}
+			for format := range BlockFormats {
+				numbers, size := format.Block()
+				for _, cols := range []int{256, 768} {
+					for _, rows := range []int{1, 2, 3, 4} {
+						blocks := make([]byte, rows*cols/numbers*size)
+						for i := range blocks {
+							blocks[i] = byte(r.IntN(0x7c)) // no scale that is not finite
+						}
+						n, mins := rows*cols, 0
+						if format.Mins() {
+							mins = n / UnitSize
+						}
+						q, wantQ := asmtest.Place(at, make([]int8, n)), make([]int8, n)
+						scales, wantScales := normal(n/StretchSize), make([]float32, n/StretchSize)
+						least, wantLeast := normal(mins), make([]float32, mins)
+						s.Unpack[format](q, scales, least, asmtest.Place(at, blocks))
+						format.Unpack(wantQ, wantScales, wantLeast, blocks)
+						same("scales", n, scales, wantScales)
+						same("minimums", n, least, wantLeast)
+						if !slices.Equal(q, wantQ) {
+							t.Fatalf("Unpack of format %d: %d, want %d", format, q, wantQ)
+						}
+						x := make([]int16, cols)
+						for i := range x {
+							x[i] = max(int16(r.Uint32()), -math.MaxInt16)
+							if rows == 4 { // the largest sums
+								x[i] = -math.MaxInt16
+							}
+						}
+						x = asmtest.Place(at, x)
+						units, sums := normal(cols/UnitSize), normal(cols/UnitSize)
+						got, want := normal(rows), make([]float32, rows)
+						s.DotsBlocks(got, q, scales, least, x, units, sums)
+						dotsBlocksGeneric(want, q, scales, least, x, units, sums)
+						same("DotsBlocks", cols, got, want)
 					}
 				}
 			}

@@ -16,13 +16,13 @@ var avx2 = Set{
 	MulFloat:       mulFloatAVX2,
 	Softmax:        softmaxAVX2,
 	DotsHalf:       dotsHalfAVX2,
-	DotsFloat:      dotsFloatGeneric,
+	DotsFloat:      dotsFloatAVX2,
 	DotsInt8:       dotsInt8AVX2,
 	QuantizeHalf:   quantizeHalfAVX2,
-	QuantizeFloat:  quantizeFloatGeneric,
-	WidenBrain:     WidenBrain,
-	Unpack:         unpackGeneric,
-	DotsBlocks:     dotsBlocksGeneric,
+	QuantizeFloat:  quantizeFloatAVX2,
+	WidenBrain:     widenBrainAVX2,
+	Unpack:         unpackAVX2,
+	DotsBlocks:     dotsBlocksAVX2,
 }
 
 //go:noescape

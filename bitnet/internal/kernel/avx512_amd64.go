@@ -16,13 +16,13 @@ var avx512 = Set{
 	MulFloat:       mulFloatAVX512,
 	Softmax:        softmaxAVX512,
 	DotsHalf:       dotsHalfAVX512,
-	DotsFloat:      dotsFloatGeneric,
+	DotsFloat:      dotsFloatAVX2,
 	DotsInt8:       dotsInt8AVX512,
 	QuantizeHalf:   quantizeHalfAVX512,
-	QuantizeFloat:  quantizeFloatGeneric,
-	WidenBrain:     WidenBrain,
-	Unpack:         unpackGeneric,
-	DotsBlocks:     dotsBlocksGeneric,
+	QuantizeFloat:  quantizeFloatAVX2,
+	WidenBrain:     widenBrainAVX2,
+	Unpack:         unpackAVX2,
+	DotsBlocks:     dotsBlocksAVX2,
 }
 
 //go:noescape

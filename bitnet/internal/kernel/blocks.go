@@ -23,9 +23,17 @@ const (
 	// UnitSize is how many elements of a vector have a unit in common, and how
 	// many numbers of a row a minimum.
 	UnitSize = 32
-	// BlockColumns divides the length of the rows that DotsBlocks takes.
-	BlockColumns = 64
+	// BlockColumns divides the length of the rows that can be multiplied.
+	BlockColumns = 128
 )
+
+// ScaleOf returns which of the scales that Unpack stores is that of number i. Of each
+// BlockColumns numbers the scales of the stretches with an even number come first, so
+// that a register of eight, each half of it, has those of one half of each unit.
+func ScaleOf(i int) int {
+	stretch := i / StretchSize
+	return stretch&^7 | stretch&1<<2 | stretch>>1&3
+}
 
 var blockLayouts = [BlockFormats]struct {
 	numbers, bytes int // of a block

@@ -18,13 +18,17 @@ var unpackGeneric = [BlockFormats]func(q []int8, scales, mins []float32, blocks 
 // littleHalf reads a float16 value.
 func littleHalf(b []byte) float32 { return halfToFloat(binary.LittleEndian.Uint16(b)) }
 
+// setScales stores the scale of the 32 numbers from number at on.
+func setScales(scales []float32, at int, scale float32) {
+	scales[ScaleOf(at)], scales[ScaleOf(at+StretchSize)] = scale, scale
+}
+
 // unpackQ8_0Generic: a block is a scale and 32 bytes.
 func unpackQ8_0Generic(q []int8, scales, _ []float32, blocks []byte) {
-	for ; len(q) > 0; q, scales, blocks = q[32:], scales[2:], blocks[34:] {
-		scales[0] = littleHalf(blocks)
-		scales[1] = scales[0]
+	for at := 0; at < len(q); at, blocks = at+32, blocks[34:] {
+		setScales(scales, at, littleHalf(blocks))
 		for i, b := range blocks[2:34] {
-			q[i] = int8(b)
+			q[at+i] = int8(b)
 		}
 	}
 }
@@ -32,11 +36,10 @@ func unpackQ8_0Generic(q []int8, scales, _ []float32, blocks []byte) {
 // unpackQ4_0Generic: a block is a scale and 16 bytes, number j in the low half of
 // byte j, number 16+j in the high one, each 8 too large.
 func unpackQ4_0Generic(q []int8, scales, _ []float32, blocks []byte) {
-	for ; len(q) > 0; q, scales, blocks = q[32:], scales[2:], blocks[18:] {
-		scales[0] = littleHalf(blocks)
-		scales[1] = scales[0]
+	for at := 0; at < len(q); at, blocks = at+32, blocks[18:] {
+		setScales(scales, at, littleHalf(blocks))
 		for i, b := range blocks[2:18] {
-			q[i], q[16+i] = int8(b&15)-8, int8(b>>4)-8
+			q[at+i], q[at+16+i] = int8(b&15)-8, int8(b>>4)-8
 		}
 	}
 }
@@ -44,13 +47,12 @@ func unpackQ4_0Generic(q []int8, scales, _ []float32, blocks []byte) {
 // unpackQ5_0Generic: as Q4_0, with the fifth bit of number j in bit j of four bytes
 // between the scale and the others, each number 16 too large.
 func unpackQ5_0Generic(q []int8, scales, _ []float32, blocks []byte) {
-	for ; len(q) > 0; q, scales, blocks = q[32:], scales[2:], blocks[22:] {
-		scales[0] = littleHalf(blocks)
-		scales[1] = scales[0]
+	for at := 0; at < len(q); at, blocks = at+32, blocks[22:] {
+		setScales(scales, at, littleHalf(blocks))
 		fifth := binary.LittleEndian.Uint32(blocks[2:])
 		for i, b := range blocks[6:22] {
-			q[i] = int8(b&15|byte(fifth>>i&1<<4)) - 16
-			q[16+i] = int8(b>>4|byte(fifth>>(16+i)&1<<4)) - 16
+			q[at+i] = int8(b&15|byte(fifth>>i&1<<4)) - 16
+			q[at+16+i] = int8(b>>4|byte(fifth>>(16+i)&1<<4)) - 16
 		}
 	}
 }
@@ -64,7 +66,7 @@ func unpackQ6_KGeneric(q []int8, scales, _ []float32, blocks []byte) {
 	for ; len(q) > 0; q, scales, blocks = q[256:], scales[16:], blocks[210:] {
 		d := littleHalf(blocks[208:])
 		for i, s := range blocks[192:208] {
-			scales[i] = d * float32(int8(s))
+			scales[ScaleOf(16*i)] = d * float32(int8(s))
 		}
 		for half := range 2 {
 			low, high := blocks[64*half:][:64], blocks[128+32*half:][:32]
@@ -87,12 +89,11 @@ func unpackQ4_KGeneric(q []int8, scales, mins []float32, blocks []byte) {
 		for i := range 4 {
 			// Six bits each: those of the last four are in two places.
 			scale, least := packed[i]&63, packed[4+i]&63
-			mins[i], scales[2*i] = dmin*float32(least), d*float32(scale)
+			mins[i] = dmin * float32(least)
+			setScales(scales, 32*i, d*float32(scale))
 			scale, least = packed[8+i]&15|packed[i]>>6<<4, packed[8+i]>>4|packed[4+i]>>6<<4
-			mins[4+i], scales[8+2*i] = dmin*float32(least), d*float32(scale)
-		}
-		for i := range 8 {
-			scales[2*i+1] = scales[2*i]
+			mins[4+i] = dmin * float32(least)
+			setScales(scales, 128+32*i, d*float32(scale))
 		}
 		for i, b := range blocks[16:144] {
 			at := i/32*64 + i%32
@@ -110,9 +111,9 @@ func unpackQ3_KGeneric(q []int8, scales, _ []float32, blocks []byte) {
 	for ; len(q) > 0; q, scales, blocks = q[256:], scales[16:], blocks[110:] {
 		d := littleHalf(blocks[108:])
 		packed := blocks[96:108]
-		for i := range scales[:16] {
+		for i := range 16 {
 			low, high := packed[i%8]>>(i/8*4)&15, packed[8+i%4]>>(i/4*2)&3
-			scales[i] = d * float32(int8(low|high<<4)-32)
+			scales[ScaleOf(16*i)] = d * float32(int8(low|high<<4)-32)
 		}
 		for i := range 256 {
 			low, high := blocks[32+i/128*32+i%32]>>(i%128/32*2)&3, blocks[i%32]>>(i/32)&1
@@ -132,7 +133,7 @@ func dotsBlocksGeneric(dst []float32, q []int8, scales, mins []float32, x []int1
 				four := int32(row[4*j])*int32(even[2*j]) + int32(row[4*j+1])*int32(odd[2*j]) +
 					int32(row[4*j+2])*int32(even[2*j+1]) + int32(row[4*j+3])*int32(odd[2*j+1])
 				l := &lane[(b*UnitSize/4+j)%Lanes]
-				*l = portable.FMA(float32(four), float32(scales[(at+4*j)/StretchSize]*unit), *l)
+				*l = portable.FMA(float32(four), float32(scales[ScaleOf(at+4*j)]*unit), *l)
 			}
 		}
 		dst[r] = sumLanes(&lane)

@@ -165,17 +165,13 @@ func dotsHalfGeneric(dst []float32, rows []uint16, x []float32, cols int) {
 	}
 }
 
-func dotsFloatGeneric(dst []float32, rows []float32, x []float32, cols int) {
-	n := len(rows) / cols
-	for v := range len(x) / cols {
-		vector := x[v*cols : (v+1)*cols]
-		for r := range n {
-			var lane [Lanes]float32
-			for i, w := range rows[r*cols : (r+1)*cols] {
-				lane[i%Lanes] = portable.FMA(w, vector[i], lane[i%Lanes])
-			}
-			dst[v*n+r] = sumLanes(&lane)
+func dotsFloatGeneric(dst []float32, rows []float32, x []float32) {
+	for r := range dst {
+		var lane [Lanes]float32
+		for i, w := range rows[r*len(x) : (r+1)*len(x)] {
+			lane[i%Lanes] = portable.FMA(w, x[i], lane[i%Lanes])
 		}
+		dst[r] = sumLanes(&lane)
 	}
 }
 

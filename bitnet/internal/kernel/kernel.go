@@ -15,8 +15,8 @@ const Lanes = 16
 // MulFloat.
 const MaxRows = 4
 
-// MaxVectors is the largest number of vectors that DotsHalf, DotsFloat and
-// DotsInt8 multiply rows by at once.
+// MaxVectors is the largest number of vectors that DotsHalf and DotsInt8 multiply
+// rows by at once.
 const MaxVectors = 8
 
 // A Set is one implementation of the float arithmetic.
@@ -67,8 +67,8 @@ type Set struct {
 	// vector v in dst[v·(len(rows)/cols)+r].
 	DotsHalf func(dst []float32, rows []uint16, x []float32, cols int)
 
-	// DotsFloat is DotsHalf for rows of float32 values.
-	DotsFloat func(dst []float32, rows []float32, x []float32, cols int)
+	// DotsFloat is DotsHalf for len(dst) rows of float32 values and one vector.
+	DotsFloat func(dst []float32, rows []float32, x []float32)
 
 	// DotsInt8 is DotsHalf for exact products of 8-bit integers and vectors of
 	// 16-bit ones. The caller sees to it that 128·Σ|x[i]| of each vector fits

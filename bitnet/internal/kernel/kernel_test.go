@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/gobitnet/gobitnet/internal/portable"
@@ -436,6 +437,65 @@ func TestQuantizeHalf(t *testing.T) {
 				row[r.IntN(n)] = []uint16{0x7c00, 0xfc00, 0x7e01}[trial%3]
 				if _, _, squares := s.QuantizeHalf(got[:n], row); squares-squares == 0 {
 					t.Fatalf("squares of a row that is not finite: %v", squares)
+				}
+			}
+		}
+	})
+}
+
+func TestQuantizeFloat(t *testing.T) {
+	forEachSet(t, func(t *testing.T, s *Set) {
+		r := rand.New(rand.NewPCG(23, 24))
+		for _, n := range []int{16, 48, 128, 2560} {
+			for kind, row := range vectors(r, n) {
+				got, want := make([]int8, n+1), make([]int8, n+1)
+				got[n], want[n] = 5, 5
+				gotStep, gotRest, gotSquares := s.QuantizeFloat(got[:n], row)
+				wantStep, wantRest, wantSquares := quantizeFloatGeneric(want[:n], row)
+				if !sameBits(gotStep, wantStep) || !sameBits(gotRest, wantRest) || !sameBits(gotSquares, wantSquares) || !slices.Equal(got, want) {
+					t.Fatalf("%d of kind %d: %x, %x, %x and %d, want %x, %x, %x and %d", n, kind, gotStep, gotRest, gotSquares, got, wantStep, wantRest, wantSquares, want)
+				}
+				largest, rest, squares := 0.0, 0.0, 0.0
+				for i, v := range row {
+					d := float64(v) - float64(got[i])*float64(gotStep)
+					largest, rest, squares = max(largest, math.Abs(float64(v))), rest+d*d, squares+float64(v)*float64(v)
+				}
+				if gotStep != float32(largest)/127 || math.Abs(rest-float64(gotRest)) > 1e-5*rest+1e-12*squares+1e-40 || math.Abs(squares-float64(gotSquares)) > 1e-5*squares+1e-40 {
+					t.Fatalf("%d of kind %d: %v, %v, %v, in double precision %v, %v, %v", n, kind, gotStep, gotRest, gotSquares, largest/127, rest, squares)
+				}
+				row[r.IntN(n)] = []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))}[kind%3]
+				if _, _, squares := s.QuantizeFloat(got[:n], row); squares-squares == 0 {
+					t.Fatalf("squares of a row that is not finite: %v", squares)
+				}
+			}
+		}
+	})
+}
+
+func TestDotsFloat(t *testing.T) {
+	forEachSet(t, func(t *testing.T, s *Set) {
+		r := rand.New(rand.NewPCG(25, 26))
+		for _, cols := range []int{16, 48, 128, 640} {
+			kinds := vectors(r, cols)
+			for rows := 1; rows <= len(kinds); rows++ {
+				h, x := slices.Concat(kinds[:rows]...), kinds[rows%len(kinds)]
+				got := make([]float32, rows+1)
+				got[rows] = 5
+				s.DotsFloat(got[:rows], h, x)
+				for row := range rows {
+					var want [1]float32
+					dotsFloatGeneric(want[:], h[row*cols:(row+1)*cols], x)
+					exact, size := 0.0, 0.0
+					for i := range cols {
+						p := float64(h[row*cols+i]) * float64(x[i])
+						exact, size = exact+p, size+math.Abs(p)
+					}
+					if !sameBits(got[row], want[0]) || math.Abs(float64(got[row])-exact) > 1e-5*size+1e-40 {
+						t.Fatalf("%d × %d: row %d is %v, want %v, in double precision %v", rows, cols, row, got[row], want[0], exact)
+					}
+				}
+				if got[rows] != 5 {
+					t.Fatal("wrote past the end")
 				}
 			}
 		}

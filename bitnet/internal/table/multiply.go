@@ -10,9 +10,13 @@ import (
 	"github.com/gobitnet/gobitnet/quant"
 )
 
-// unpackedBytes bounds how many numbers of rows in blocks are unpacked at a time:
-// they and the vector stay in the nearest cache.
+// unpackedBytes bounds the rows that are unpacked or widened at a time: they and the
+// vector stay in the nearest cache.
 const unpackedBytes = 12 << 10
+
+// rowsAtOnce returns how many rows are taken at a time where a number of one takes
+// so many bytes. Kernels take two at a time.
+func (t *Table) rowsAtOnce(size int) int { return max(unpackedBytes/size/t.columns&^1, 2) }
 
 // Vectors are the right-hand side of products with a table.
 type Vectors struct {
@@ -133,7 +137,7 @@ func (s *Scratch) reserve(t *Table, rows int) {
 // widen stores the numbers of what has been unpacked.
 func (s *Scratch) widen(dst []float32) {
 	for i, q := range s.q {
-		dst[i] = s.scales[i/kernel.StretchSize] * float32(q)
+		dst[i] = s.scales[kernel.ScaleOf(i)] * float32(q)
 		if len(s.mins) > 0 {
 			dst[i] -= s.mins[i/kernel.UnitSize]
 		}
@@ -152,25 +156,39 @@ func (t *Table) Multiply(dst []float32, set *kernel.Set, lo, hi int, v *Vectors,
 	case ternary:
 		return t.multiplyTernary(dst, lo, hi, v, first, last, s)
 	}
-	x := v.x[first*t.columns : last*t.columns]
-	from, to := lo*t.columns, hi*t.columns
-	switch t.kind {
-	case gguf.F16:
-		set.DotsHalf(dst, t.halves[from:to], x, t.columns)
-	case gguf.BF16:
-		s.floats = grow(s.floats, to-from)
-		set.WidenBrain(s.floats, t.halves[from:to])
-		set.DotsFloat(dst, s.floats, x, t.columns)
-	default:
-		set.DotsFloat(dst, t.floats[from:to], x, t.columns)
+	if x := v.x[first*t.columns : last*t.columns]; t.kind == gguf.F16 {
+		set.DotsHalf(dst, t.halves[lo*t.columns:hi*t.columns], x, t.columns)
+	} else {
+		t.multiplyFloats(dst, set, lo, hi, x, s)
 	}
 	return nil
+}
+
+// multiplyFloats takes a few rows of float32 or bfloat16 values at a time for all
+// vectors.
+func (t *Table) multiplyFloats(dst []float32, set *kernel.Set, lo, hi int, x []float32, s *Scratch) {
+	rows := hi - lo
+	step := t.rowsAtOnce(4)
+	for r := lo; r < hi; r += step {
+		end := min(r+step, hi)
+		floats := s.floats
+		if t.kind == gguf.BF16 {
+			floats = grow(s.floats, (end-r)*t.columns)
+			set.WidenBrain(floats, t.halves[r*t.columns:end*t.columns])
+			s.floats = floats
+		} else {
+			floats = t.floats[r*t.columns : end*t.columns]
+		}
+		for i := range len(x) / t.columns {
+			set.DotsFloat(dst[i*rows+r-lo:i*rows+end-lo], floats, x[i*t.columns:(i+1)*t.columns])
+		}
+	}
 }
 
 // multiplyBlocks unpacks a few rows at a time, once for all vectors.
 func (t *Table) multiplyBlocks(dst []float32, set *kernel.Set, lo, hi int, v *Vectors, first, last int, s *Scratch) {
 	rows, units := hi-lo, t.columns/kernel.UnitSize
-	step := max(unpackedBytes/t.columns&^1, 2) // the kernels take two at a time
+	step := t.rowsAtOnce(1)
 	for r := lo; r < hi; r += step {
 		end := min(r+step, hi)
 		s.reserve(t, end-r)
