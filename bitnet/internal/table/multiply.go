@@ -30,11 +30,13 @@ type Vectors struct {
 	image, natural []int16
 	units, sums    []float32
 
-	// 8-bit images of them, for ternary tables, each by itself, and whether a
-	// vector has none because it is not finite.
-	kernels   *quant.Kernels
-	images    []*quant.Activations
-	notFinite []bool
+	// 8-bit images of them, for ternary tables, each by itself, then, where blocks of
+	// the table have scales, of what these leave; and whether a vector has none
+	// because it is not finite.
+	kernels       *quant.Kernels
+	images, rests []*quant.Activations
+	rest          []float32
+	notFinite     []bool
 }
 
 // Set makes vs the vectors, of as many elements as t has columns, for products with
@@ -46,7 +48,7 @@ func (v *Vectors) Set(t *Table, kernels *quant.Kernels, vs ...[]float32) error {
 		}
 	}
 	if v.table != t || v.kernels != kernels {
-		v.table, v.kernels, v.images = t, kernels, nil
+		v.table, v.kernels, v.images, v.rests = t, kernels, nil, nil
 	}
 	v.n = len(vs)
 	switch t.form {
@@ -60,17 +62,9 @@ func (v *Vectors) Set(t *Table, kernels *quant.Kernels, vs ...[]float32) error {
 			kernel.Arrange(v.image[i*t.columns:(i+1)*t.columns], v.natural)
 		}
 	case ternary:
-		v.notFinite = grow(v.notFinite, v.n)
+		v.notFinite, v.rest = grow(v.notFinite, v.n), grow(v.rest, t.columns)
 		for i, x := range vs {
-			if i == len(v.images) {
-				a, err := kernels.NewActivations(1, t.columns, t.matrix.Format())
-				if err != nil {
-					return err
-				}
-				v.images = append(v.images, a)
-			}
-			err := v.images[i].Quantize(0, x)
-			if v.notFinite[i] = errors.Is(err, quant.ErrActivation); err != nil && !v.notFinite[i] {
+			if err := v.setTernary(t.matrix.Format(), i, x); err != nil {
 				return err
 			}
 		}
@@ -81,6 +75,30 @@ func (v *Vectors) Set(t *Table, kernels *quant.Kernels, vs ...[]float32) error {
 		}
 	}
 	return nil
+}
+
+// setTernary makes the images of a vector.
+func (v *Vectors) setTernary(format quant.Format, i int, x []float32) error {
+	for _, images := range []*[]*quant.Activations{&v.images, &v.rests} {
+		if i == len(*images) {
+			a, err := v.kernels.NewActivations(1, len(x), format)
+			if err != nil {
+				return err
+			}
+			*images = append(*images, a)
+		}
+	}
+	err := v.images[i].Quantize(0, x)
+	if v.notFinite[i] = errors.Is(err, quant.ErrActivation); err != nil || format == quant.I2S {
+		if v.notFinite[i] {
+			return nil
+		}
+		return err
+	}
+	if err := v.images[i].Rest(v.rest, 0, x, format); err != nil {
+		return err
+	}
+	return v.rests[i].Quantize(0, v.rest)
 }
 
 // minUnitMax keeps 32767 divided by the largest of a unit's elements finite.
@@ -200,8 +218,10 @@ func (t *Table) multiplyBlocks(dst []float32, set *kernel.Set, lo, hi int, v *Ve
 	}
 }
 
+// multiplyTernary adds the products with the two images, rows being so few that the
+// second finds them in a cache.
 func (t *Table) multiplyTernary(dst []float32, lo, hi int, v *Vectors, first, last int, s *Scratch) error {
-	rows := hi - lo
+	rows, m := hi-lo, t.matrix.Slice(lo, hi)
 	for i := first; i < last; i++ {
 		out := dst[(i-first)*rows : (i-first+1)*rows]
 		if v.notFinite[i] {
@@ -210,8 +230,18 @@ func (t *Table) multiplyTernary(dst []float32, lo, hi int, v *Vectors, first, la
 			}
 			continue
 		}
-		if err := v.kernels.Multiply(out, rows, t.matrix.Slice(lo, hi), v.images[i], &s.quant); err != nil {
+		if err := v.kernels.Multiply(out, rows, m, v.images[i], &s.quant); err != nil {
 			return err
+		}
+		if m.Format() == quant.I2S {
+			continue
+		}
+		s.floats = grow(s.floats, rows)
+		if err := v.kernels.Multiply(s.floats, rows, m, v.rests[i], &s.quant); err != nil {
+			return err
+		}
+		for r, rest := range s.floats {
+			out[r] += rest
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package table
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -476,6 +477,14 @@ func TestTernary(t *testing.T) {
 					}
 				} else if err := k.Multiply(want, all, matrix, a, &quant.Scratch{}); err != nil {
 					t.Fatal(err)
+				} else if format != quant.I2S {
+					rest, more := make([]float32, columns), make([]float32, all)
+					if err := errors.Join(a.Rest(rest, 0, x, format), a.Quantize(0, rest), k.Multiply(more, all, matrix, a, &quant.Scratch{})); err != nil {
+						t.Fatal(err)
+					}
+					for n := range want {
+						want[n] += more[n]
+					}
 				}
 				for n := range rows {
 					if err := table.Multiply(one, set, n, n+1, &v, i, i+1, s); err != nil {

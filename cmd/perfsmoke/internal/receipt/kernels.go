@@ -14,9 +14,27 @@ const (
 	matMul     = "i2s_matmul_"
 	normalize  = "rmsnorm_quantize_"
 	attention  = "attention_"
-	headFloat  = "head_f16_"
 	headScreen = "head_i8_screen_"
 )
+
+// headTypes are the types of output heads, as they stand between "head_" and a set's
+// name: those that the float32 arithmetic computes, and ternary ones.
+var (
+	headTypes        = []string{"f16", "bf16", "f32", "q8_0", "q6_k", "q5_0", "q4_k", "q4_0", "q3_k"}
+	ternaryHeadTypes = []string{"i2_s", "tq1_0", "tq2_0", "q2_0", "pq2_0", "ptq1_0"}
+)
+
+// heads returns the names of the kernels that compute all logits in a set.
+func heads(set instructions.Set) []string {
+	var names []string
+	for _, kind := range headTypes {
+		names = append(names, "head_"+kind+"_"+set.Float)
+	}
+	for _, kind := range ternaryHeadTypes {
+		names = append(names, "head_"+kind+"_"+set.Name)
+	}
+	return names
+}
 
 // knownKernels has every name that a kernel can have.
 var knownKernels = func() map[string]bool {
@@ -25,8 +43,11 @@ var knownKernels = func() map[string]bool {
 		for _, kind := range []string{matVec, matMul} {
 			known[kind+set.Name] = true
 		}
-		for _, kind := range []string{normalize, attention, headFloat, headScreen} {
+		for _, kind := range []string{normalize, attention, headScreen} {
 			known[kind+set.Float] = true
+		}
+		for _, name := range heads(set) {
+			known[name] = true
 		}
 	}
 	return known

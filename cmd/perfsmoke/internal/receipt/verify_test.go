@@ -132,6 +132,7 @@ var forgeries = []struct {
 	{"kernel_counts.i2s_matvec_avx2", "", func(r *Receipt) { r.KernelCounts["i2s_matvec_avx2"] /= 2 }},
 	{"kernel_counts.rmsnorm_quantize_avx2", "", func(r *Receipt) { r.KernelCounts["rmsnorm_quantize_avx2"] = 1 }},
 	{"kernel_counts.head_f16_avx2", "", func(r *Receipt) { r.KernelCounts["head_f16_avx2"] = 1 }},
+	{"kernel_counts.head_q2_0_avx2", "another head beside", func(r *Receipt) { r.KernelCounts["head_q2_0_avx2"] = 3; r.Kernels = slices.Sorted(maps.Keys(r.KernelCounts)) }},
 	{"kernel_counts.head_i8_screen_avx2", "few", func(r *Receipt) { r.KernelCounts["head_i8_screen_avx2"] = 4 }},
 	{"kernel_counts.head_i8_screen_avx2", "many", func(r *Receipt) { r.KernelCounts["head_i8_screen_avx2"] = 1000 }},
 	{"kernels[1]", "not counted", func(r *Receipt) { delete(r.KernelCounts, "head_f16_avx2") }},
@@ -559,6 +560,11 @@ func TestOtherWork(t *testing.T) {
 		"all logits": func(r *Receipt) {
 			r.KernelCounts["head_f16_avx2"] = 24
 			delete(r.KernelCounts, "head_i8_screen_avx2")
+		},
+		"a head in blocks": func(r *Receipt) {
+			r.KernelCounts["head_q6_k_avx2"] = 24
+			delete(r.KernelCounts, "head_i8_screen_avx2")
+			delete(r.KernelCounts, "head_f16_avx2")
 		},
 		"two sessions": func(r *Receipt) {
 			r.Sessions = 2
