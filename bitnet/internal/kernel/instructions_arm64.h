@@ -51,8 +51,20 @@
 // sxtl2 vD.8h, vN.16b
 #define SXTL2(n, d) WORD $(0x4f08a400 | (n)<<5 | (d))
 
+// sxtl vD.4s, vN.4h
+#define SXTL_H(n, d) WORD $(0x0f10a400 | (n)<<5 | (d))
+
+// sxtl2 vD.4s, vN.8h
+#define SXTL2_H(n, d) WORD $(0x4f10a400 | (n)<<5 | (d))
+
 // sdot vD.4s, vN.16b, vM.16b
 #define SDOT(m, n, d) WORD $(0x4e809400 | (m)<<16 | (n)<<5 | (d))
+
+// smull vD.4s, vN.4h, vM.4h
+#define SMULL_H(m, n, d) WORD $(0x0e60c000 | (m)<<16 | (n)<<5 | (d))
+
+// smull2 vD.4s, vN.8h, vM.8h
+#define SMULL2_H(m, n, d) WORD $(0x4e60c000 | (m)<<16 | (n)<<5 | (d))
 
 // smlal vD.4s, vN.4h, vM.4h
 #define SMLAL_H(m, n, d) WORD $(0x0e608000 | (m)<<16 | (n)<<5 | (d))
@@ -74,6 +86,9 @@
 
 // umaxv hD, vN.8h
 #define UMAXV_H(n, d) WORD $(0x6e70a800 | (n)<<5 | (d))
+
+// umaxv sD, vN.4s
+#define UMAXV_S(n, d) WORD $(0x6eb0a800 | (n)<<5 | (d))
 
 // fcvtns vD.4s, vN.4s
 #define FCVTNS(n, d) WORD $(0x4e21a800 | (n)<<5 | (d))

@@ -16,13 +16,13 @@ var neon = Set{
 	MulFloat:       mulFloatNeon,
 	Softmax:        softmaxNeon,
 	DotsHalf:       dotsHalfNeon,
-	DotsFloat:      dotsFloatGeneric,
+	DotsFloat:      dotsFloatNeon,
 	DotsInt8:       dotsInt8Neon,
 	QuantizeHalf:   quantizeHalfNeon,
-	QuantizeFloat:  quantizeFloatGeneric,
-	WidenBrain:     WidenBrain,
-	Unpack:         unpackGeneric,
-	DotsBlocks:     dotsBlocksGeneric,
+	QuantizeFloat:  quantizeFloatNeon,
+	WidenBrain:     widenBrainNeon,
+	Unpack:         unpackNeon,
+	DotsBlocks:     dotsBlocksNeon,
 }
 
 //go:noescape
