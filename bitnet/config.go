@@ -74,7 +74,11 @@ func readConfig(f *gguf.File, a *architecture) (Config, error) {
 	}
 	c.Activation = k.text("hidden_act", a.activation)
 	if k.has("pooling_type") {
-		c.Pooling = Pooling(k.number("pooling_type", 0, float64(PoolingLast), 0))
+		v, err := f.Uint(k.prefix + "pooling_type")
+		if err != nil || v > uint64(PoolingLast) {
+			k.fail("pooling_type", err, "%d is not between 0 and %d", v, PoolingLast)
+		}
+		c.Pooling = Pooling(v)
 	}
 	if k.err != nil {
 		return c, k.err

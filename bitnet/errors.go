@@ -26,8 +26,9 @@ var (
 	// ErrNotFinite says that the model's arithmetic came to an infinity or to
 	// something that is not a number, which only a damaged model does.
 	ErrNotFinite = errors.New("the model computed a value that is not finite; its file is damaged")
-	// ErrEmpty says that a session without tokens was asked what comes next.
-	ErrEmpty = errors.New("the session holds no tokens: append a prompt first")
+	// ErrEmpty says that a session without tokens was asked what comes next, or that
+	// a text without tokens was to be embedded.
+	ErrEmpty = errors.New("there are no tokens: give it some text first")
 	// ErrClosed says that a model or session was used after Close.
 	ErrClosed = errors.New("a model or session was used after Close")
 )

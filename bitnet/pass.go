@@ -86,6 +86,8 @@ type request struct {
 	places []place // for as many tokens at the end
 	want   want
 
+	document bool // it waits behind generation, however short it is
+
 	evaluated int // so many of the tokens have been
 	finished  bool
 	err       error
@@ -130,23 +132,29 @@ func newPasses(m *Model) *passes {
 func (r *request) left() int { return len(r.tokens) - r.evaluated }
 
 // long reports whether the request is a prompt, to its end.
-func (r *request) long() bool { return len(r.tokens) > fewRows }
+func (r *request) long() bool { return r.document || len(r.tokens) > fewRows }
 
-// do has a request computed. Its results hold until the session's next one. After
-// an error, so many tokens as r.evaluated says have been evaluated.
-func (p *passes) do(r *request) error {
-	r.evaluated, r.finished, r.err = 0, false, nil
-	if r.wake == nil {
-		r.wake = make(chan struct{}, 1)
+// do has requests computed, all of one context. Their results hold until the next
+// ones of their sequences. After an error, so many tokens as each one's evaluated
+// says have been evaluated.
+func (p *passes) do(requests ...*request) error {
+	first := requests[0]
+	if first.wake == nil {
+		first.wake = make(chan struct{}, 1)
+	}
+	for _, r := range requests {
+		r.evaluated, r.finished, r.err, r.wake = 0, false, nil, first.wake
 	}
 	select {
-	case <-r.wake: // left behind by a request that ended meanwhile
+	case <-first.wake: // left behind by a request that ended meanwhile
 	default:
 	}
-	ended := r.ctx.Done()
+	ended := first.ctx.Done()
 	p.mu.Lock()
-	p.arrive(r)
-	for !r.finished {
+	for _, r := range requests {
+		p.arrive(r)
+	}
+	for !allFinished(requests) {
 		if !p.led {
 			p.led = true
 			p.lead()
@@ -155,21 +163,37 @@ func (p *passes) do(r *request) error {
 		}
 		p.mu.Unlock()
 		select {
-		case <-r.wake:
+		case <-first.wake:
 			p.mu.Lock()
 		case <-ended:
 			ended = nil
 			p.mu.Lock()
-			if !r.running && !r.finished {
-				p.end(r, r.ctx.Err())
-			} // else the pass under way uses what is the session's
+			for _, r := range requests {
+				if !r.running && !r.finished {
+					p.end(r, r.ctx.Err())
+				} // else the pass under way uses what is the session's
+			}
 		}
 	}
 	if !p.led && len(p.waiting) > 0 {
 		p.waiting[0].wakeUp()
 	}
 	p.mu.Unlock()
-	return r.err
+	for _, r := range requests {
+		if r.err != nil {
+			return r.err
+		}
+	}
+	return nil
+}
+
+func allFinished(requests []*request) bool {
+	for _, r := range requests {
+		if !r.finished {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *request) wakeUp() {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -37,15 +38,19 @@ func readReference(t testing.TB, dir, logits string) (model string, ids []int, r
 	if err != nil {
 		t.Fatal(err)
 	}
-	width := len(data) / 4 / len(ids)
-	for range ids {
-		row := make([]float32, width)
-		for i := range row {
-			row[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
-		}
-		rows, data = append(rows, row), data[4*width:]
+	values := floatsOf(data)
+	if rows = slices.Collect(slices.Chunk(values, max(len(values)/len(ids), 1))); len(rows) != len(ids) {
+		rows = [][]float32{values} // one vector for all of them
 	}
 	return filepath.Join(dir, "model.gguf"), ids, rows
+}
+
+func floatsOf(data []byte) []float32 {
+	values := make([]float32, len(data)/4)
+	for i := range values {
+		values[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+	}
+	return values
 }
 
 func cosine(a, b []float32) float64 {

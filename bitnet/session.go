@@ -106,6 +106,10 @@ func WithFloat32Cache() SessionOption { return func(o *sessionOptions) { o.float
 func WithoutLookahead() SessionOption { return func(o *sessionOptions) { o.noLookahead = true } }
 
 // NewSession returns an empty session.
+//
+// A model that its file says is made to embed texts, by a pooling, and that has no
+// output head of its own cannot have any: the error is a [*ModelError]. Its
+// embedding was a head only before it was trained for that; use [Model.Embed].
 func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 	o, err := m.sessionOptions(opts)
 	if err != nil {
@@ -118,6 +122,12 @@ func (m *Model) sessionOptions(opts []SessionOption) (sessionOptions, error) {
 	o := sessionOptions{context: m.config.ContextLength}
 	if m.closed.Load() {
 		return o, ErrClosed
+	}
+	if m.config.Pooling != PoolingNone && m.config.TiedHead {
+		return o, &ModelError{
+			Part:   "key " + m.config.Architecture + ".pooling_type",
+			Reason: fmt.Sprintf("says %v: the model is made to embed texts and has no output head, so it generates none", m.config.Pooling),
+		}
 	}
 	for _, opt := range opts {
 		if opt != nil {
