@@ -233,6 +233,7 @@ func (e *embedder) round() error {
 		n := len(t.request.tokens)
 		t.left, t.count = t.left[n:], t.count+n
 		if len(t.left) == 0 {
+			t.cache.Truncate(kvcache.ChunkPositions) // a page is enough for most
 			e.unused = append(e.unused, t.cache)
 			m.passes.leave(&t.request)
 			t.cache, t.request = nil, request{}

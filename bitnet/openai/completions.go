@@ -24,7 +24,7 @@ func (c *call) completions(f fields) {
 		c.fail(bad)
 		return
 	}
-	prompts, bad := m.promptsOf(f, "prompt")
+	prompts, bad := m.promptsOf(f, "prompt", m.encodePrompt)
 	if bad == nil {
 		bad = j.setPrompts("prompt", prompts...)
 	}
@@ -157,13 +157,12 @@ func (f fields) completionScores(j *job) (bad *failure) {
 	return bad
 }
 
-// promptsOf reads a prompt: a text, several, the tokens of one, or of several. In a
-// text special tokens are recognised, and begin-of-text is put first where the
-// model wants it. Tokens are taken as they are.
-func (m *model) promptsOf(f fields, name string) ([][]int, *failure) {
+// promptsOf reads a prompt: a text, several, the tokens of one, or of several. Texts
+// are encoded, tokens taken as they are.
+func (m *model) promptsOf(f fields, name string, encode func(text string) ([]int, error)) ([][]int, *failure) {
 	value := f[name]
 	if _, ok := asText(value); ok {
-		ids, bad := m.promptOf(value, name)
+		ids, bad := m.promptOf(value, name, encode)
 		return [][]int{ids}, bad
 	}
 	elements, ok := list(value)
@@ -171,7 +170,7 @@ func (m *model) promptsOf(f fields, name string) ([][]int, *failure) {
 		return nil, invalid(name, "%s must be a text, a list of texts, a list of tokens, or a list of such lists", name)
 	}
 	if first := elements[0][0]; first != '"' && first != '[' {
-		ids, bad := m.promptOf(value, name)
+		ids, bad := m.promptOf(value, name, encode)
 		return [][]int{ids}, bad
 	}
 	if len(elements) > mostChoices {
@@ -180,7 +179,7 @@ func (m *model) promptsOf(f fields, name string) ([][]int, *failure) {
 	prompts := make([][]int, len(elements))
 	for i, e := range elements {
 		var bad *failure
-		if prompts[i], bad = m.promptOf(e, name); bad != nil {
+		if prompts[i], bad = m.promptOf(e, name, encode); bad != nil {
 			return nil, bad
 		}
 	}
@@ -188,7 +187,7 @@ func (m *model) promptsOf(f fields, name string) ([][]int, *failure) {
 }
 
 // promptOf reads one prompt: a text, or its tokens.
-func (m *model) promptOf(value json.RawMessage, name string) ([]int, *failure) {
+func (m *model) promptOf(value json.RawMessage, name string, encode func(text string) ([]int, error)) ([]int, *failure) {
 	text, ok := asText(value)
 	if !ok {
 		ids, ok := tokenIDs(value, m.Config().VocabularySize)
@@ -197,9 +196,19 @@ func (m *model) promptOf(value json.RawMessage, name string) ([]int, *failure) {
 		}
 		return ids, nil
 	}
-	ids, err := m.Tokenizer().Encode(text)
+	ids, err := encode(text)
 	if err != nil {
 		return nil, invalid(name, "%v", err)
+	}
+	return ids, nil
+}
+
+// encodePrompt encodes a text in which special tokens are recognised, and puts
+// begin-of-text first where the model wants it.
+func (m *model) encodePrompt(text string) ([]int, error) {
+	ids, err := m.Tokenizer().Encode(text)
+	if err != nil {
+		return nil, err
 	}
 	begin, ok := m.Tokenizer().BeginOfText()
 	if ok && m.Tokenizer().AddsBeginOfText() && (len(ids) == 0 || ids[0] != begin) {

@@ -4,17 +4,14 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"math"
 	"net/http"
 
 	"github.com/gobitnet/gobitnet/bitnet"
 )
 
-// An embedder turns tokens into a vector. Models that are made for it are one.
-type embedder interface {
-	Embed(ctx context.Context, ids []int) ([]float32, error)
-}
+// textsTogether is how many texts a model takes KV cache for at once, at most.
+const textsTogether = 16
 
 // embeddings answers POST /v1/embeddings. OpenAI's own clients ask for base64 and
 // take nothing else.
@@ -24,7 +21,7 @@ func (c *call) embeddings(f fields) {
 		c.fail(bad)
 		return
 	}
-	inputs, bad := m.promptsOf(f, "input")
+	inputs, bad := m.promptsOf(f, "input", m.EncodeText)
 	if bad != nil {
 		c.fail(bad)
 		return
@@ -43,10 +40,11 @@ func (c *call) embeddings(f fields) {
 	if bad == nil && longest > m.context {
 		bad = tooLong("input", longest, m.context+1)
 	}
-	if bad == nil && m.embedder == nil {
+	if bad == nil && !m.embeds() {
 		bad = notEmbedding(m)
 	}
-	dimensions, wrong := f.integer("dimensions", 0, 1, math.MaxInt32)
+	width := m.Config().EmbeddingLength
+	dimensions, wrong := f.integer("dimensions", width, 1, width)
 	if bad == nil {
 		bad = wrong
 	}
@@ -54,28 +52,18 @@ func (c *call) embeddings(f fields) {
 		c.fail(bad)
 		return
 	}
-	vectors := make([][]float32, len(inputs))
-	parallel := min(len(inputs), c.h.options.Parallel)
-	err := c.h.compute(c.ctx, m, c.key, parallel, int64(parallel)*sessionBytes(m.Model, longest), func(ctx context.Context) error {
-		return each(ctx, len(inputs), parallel, func(ctx context.Context, i int) (err error) {
-			vectors[i], err = m.embedder.Embed(ctx, inputs[i])
-			return err
-		})
+	var vectors [][]float32
+	memory := sessionBytes(m.Model, longest) + int64(min(len(inputs), textsTogether))*m.CacheBytes(1)
+	err := c.h.compute(c.ctx, m, c.key, 1, memory, func(ctx context.Context) (err error) {
+		vectors, err = m.EmbedTokens(ctx, inputs, bitnet.WithDimensions(dimensions))
+		return err
 	})
 	c.prompt = tokens
-	switch {
-	case errors.Is(err, bitnet.ErrModel):
-		c.fail(notEmbedding(m))
-		return
-	case err != nil:
+	if err != nil {
 		c.fail(c.h.failureOf(c.ctx, err))
 		return
 	}
 	c.h.metrics.promptTokens.Add(float64(tokens))
-	if width := len(vectors[0]); dimensions != 0 && dimensions != width {
-		c.fail(invalid("dimensions", "the model's vectors have %d dimensions, and cannot have others", width))
-		return
-	}
 	type embedding struct {
 		Object    string `json:"object"`
 		Index     int    `json:"index"`

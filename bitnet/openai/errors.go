@@ -99,6 +99,8 @@ func (h *Handler) failureOf(ctx context.Context, err error) *failure {
 		return tooLong("", full.Length+full.Added, full.Context)
 	case errors.Is(err, bitnet.ErrOption), errors.Is(err, bitnet.ErrToken):
 		return invalid("", "%v", err)
+	case errors.Is(err, bitnet.ErrModel): // it is made to embed texts
+		return invalid("model", "%v", err)
 	}
 	if p := new(panicError); errors.As(err, &p) {
 		return h.internal(p.value, p.stack)

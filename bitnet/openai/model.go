@@ -15,9 +15,8 @@ import (
 // A model is one of those that a handler serves.
 type model struct {
 	*bitnet.Model
-	id       string
-	context  int // tokens of a prompt and its answer
-	embedder     // nil for a model that generates text
+	id      string
+	context int // tokens of a prompt and its answer
 
 	// Known once proven is closed.
 	proven      chan struct{}
@@ -28,10 +27,11 @@ type model struct {
 }
 
 func newModel(id string, m *bitnet.Model, context int) *model {
-	served := &model{Model: m, id: id, context: context, proven: make(chan struct{})}
-	served.embedder, _ = any(m).(embedder)
-	return served
+	return &model{Model: m, id: id, context: context, proven: make(chan struct{})}
 }
+
+// embeds reports whether the model is made to embed texts.
+func (m *model) embeds() bool { return m.Config().Pooling != bitnet.PoolingNone }
 
 // prove finds out what names the model's results, and has it compute one token.
 func (h *Handler) prove(m *model) {
@@ -49,12 +49,16 @@ func (h *Handler) prove(m *model) {
 }
 
 func computeOne(ctx context.Context, m *model) error {
+	first, _ := m.Tokenizer().BeginOfText()
+	if m.embeds() {
+		_, err := m.EmbedTokens(ctx, [][]int{{first}})
+		return err
+	}
 	s, err := m.NewSession(bitnet.WithContext(1))
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	first, _ := m.Tokenizer().BeginOfText()
 	_, err = s.Append(ctx, []int{first})
 	return err
 }

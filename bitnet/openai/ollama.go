@@ -274,7 +274,7 @@ func (c *call) ollamaGenerate(f fields) {
 	case bad != nil:
 	case raw:
 		var ids []int
-		if ids, bad = m.promptOf(f["prompt"], "prompt"); bad == nil {
+		if ids, bad = m.promptOf(f["prompt"], "prompt", m.encodePrompt); bad == nil {
 			bad = j.setPrompts("prompt", ids)
 		}
 	default:

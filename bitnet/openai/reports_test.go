@@ -2,6 +2,7 @@ package openai
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
@@ -14,6 +15,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gobitnet/gobitnet/bitnet"
+	"github.com/gobitnet/gobitnet/bitnet/arithmetic"
+	"github.com/gobitnet/gobitnet/bitnet/gguf"
 )
 
 const stream = `"stream":true`
@@ -256,15 +261,44 @@ func refusesTools(t *testing.T, s *server) {
 	s.post("/v1/chat/completions", chat("What is 2+2?", `"tools":[],"tool_choice":"auto","response_format":{ "type" : "text" }`))
 }
 
-// fakeEmbedder gives vectors that tell which tokens they are of.
-type fakeEmbedder struct{}
-
-func (fakeEmbedder) Embed(_ context.Context, ids []int) ([]float32, error) {
-	v := make([]float32, 8)
-	for i := range v {
-		v[i] = float32(math.Sin(float64(ids[len(ids)-1] + i*len(ids))))
+// embeddingModel returns the built-in model as one that is made to embed texts.
+func embeddingModel(t *testing.T) *bitnet.Model {
+	t.Helper()
+	data, err := io.ReadAll(arithmetic.File())
+	if err != nil {
+		t.Fatal(err)
 	}
-	return v, nil
+	f, err := gguf.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made bytes.Buffer
+	w := gguf.NewWriter(&made)
+	for _, key := range f.Keys() {
+		if value, _ := f.Value(key); err == nil {
+			err = w.Set(key, value)
+		}
+	}
+	if err == nil {
+		err = w.Set("bitnet-b1.58.pooling_type", uint32(bitnet.PoolingLast))
+	}
+	for _, x := range f.Tensors() {
+		if err == nil {
+			err = w.AddTensor(x.Name, x.Dims, x.Type, func(w io.Writer) error { _, err := w.Write(x.Data); return err })
+		}
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	var m *bitnet.Model
+	if err == nil {
+		m, err = bitnet.OpenBytes(made.Bytes())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
 }
 
 func base64Embeddings(t *testing.T, s *server) {
@@ -272,7 +306,17 @@ func base64Embeddings(t *testing.T, s *server) {
 	if e := decode(t, answer).Error; status != http.StatusBadRequest || *e.Param != "model" {
 		t.Errorf("a model that generates text: %d %s", status, answer)
 	}
-	s.models["arithmetic"].embedder = fakeEmbedder{}
+	m := embeddingModel(t)
+	s = servingModels(t, map[string]*bitnet.Model{"embedding": m}, Options{})
+	for _, path := range []string{"/v1/completions", "/v1/chat/completions"} {
+		body := `{"model":"embedding","prompt":"2+2=","messages":[{"role":"user","content":"2+2="}]}`
+		if status, _, answer := s.send("POST", path, body); status != http.StatusBadRequest || !strings.Contains(answer, "made to embed texts") {
+			t.Errorf("%s of a model that embeds: %d %s", path, status, answer)
+		}
+	}
+	if status, _, answer := s.send("POST", "/v1/embeddings", `{"input":"a","dimensions":1000}`); status != http.StatusBadRequest || *decode(t, answer).Error.Param != "dimensions" {
+		t.Errorf("too many dimensions: %d %s", status, answer)
+	}
 	type vectors struct {
 		Data []struct {
 			Index     int
@@ -283,7 +327,7 @@ func base64Embeddings(t *testing.T, s *server) {
 	for _, input := range []string{`"2+2="`, `["2+2=","7*8=","1"]`, `[5,6,7]`, `[[5,6,7],[8]]`} {
 		var floats, texts vectors
 		for format, v := range map[string]*vectors{"float": &floats, "base64": &texts} {
-			if err := json.Unmarshal([]byte(s.post("/v1/embeddings", `{"model":"arithmetic","input":`+input+`,"encoding_format":"`+format+`"}`)), v); err != nil {
+			if err := json.Unmarshal([]byte(s.post("/v1/embeddings", `{"model":"embedding","input":`+input+`,"dimensions":32,"encoding_format":"`+format+`"}`)), v); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -291,6 +335,12 @@ func base64Embeddings(t *testing.T, s *server) {
 			t.Fatalf("%s: %d and %d vectors", input, len(floats.Data), len(texts.Data))
 		}
 		for i := range floats.Data {
+			if input == `["2+2=","7*8=","1"]` {
+				vectors, err := m.Embed(t.Context(), []string{"2+2=", "7*8=", "1"}, bitnet.WithDimensions(32))
+				if text, _ := json.Marshal(vectors[i]); err != nil || string(text) != string(floats.Data[i].Embedding) {
+					t.Errorf("%s: vector %d is %s, want %s", input, i, floats.Data[i].Embedding, text)
+				}
+			}
 			var want []float32
 			var text string
 			if json.Unmarshal(floats.Data[i].Embedding, &want) != nil || json.Unmarshal(texts.Data[i].Embedding, &text) != nil {
@@ -301,7 +351,7 @@ func base64Embeddings(t *testing.T, s *server) {
 			for j := range got {
 				got[j] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*j:]))
 			}
-			if err != nil || len(want) != 8 || !slices.Equal(got, want) || floats.Data[i].Index != i {
+			if err != nil || len(want) != 32 || !slices.Equal(got, want) || floats.Data[i].Index != i {
 				t.Errorf("%s: %v, want %v", input, got, want)
 			}
 		}

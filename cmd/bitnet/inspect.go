@@ -229,10 +229,11 @@ func form(c bitnet.Config) string {
 	if c.InputNorms {
 		parts = append(parts, "norms ahead of each projection")
 	}
-	if c.TiedHead {
-		parts = append(parts, "the embedding as output head")
-	} else {
+	switch {
+	case !c.TiedHead:
 		parts = append(parts, "an output head of its own")
+	case c.Pooling == bitnet.PoolingNone:
+		parts = append(parts, "the embedding as output head")
 	}
 	if c.Pooling != bitnet.PoolingNone {
 		parts = append(parts, fmt.Sprintf("made to embed texts, by %v", c.Pooling))

@@ -87,10 +87,7 @@ func writeLogits(c *call) error {
 				return err
 			}
 			p.show("%d of %d tokens", s.Len(), len(ids))
-			row = row[:0]
-			for _, v := range logits {
-				row = binary.LittleEndian.AppendUint32(row, math.Float32bits(v))
-			}
+			row = appendFloats(row[:0], logits)
 			if _, err := w.Write(row); err != nil {
 				return err
 			}
@@ -106,6 +103,14 @@ func writeLogits(c *call) error {
 	}
 	debugKernels(c, m)
 	return nil
+}
+
+// appendFloats appends numbers as files have them, little-endian.
+func appendFloats(data []byte, values []float32) []byte {
+	for _, v := range values {
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
+	}
+	return data
 }
 
 const cacheHelp = `  --kv-cache TYPE   float16, or float32 for logits a little closer to exact

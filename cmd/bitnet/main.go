@@ -6,6 +6,7 @@
 //	bitnet tokenize --model model.gguf "Hello world"
 //	bitnet inspect model.gguf
 //	bitnet logits --model model.gguf --tokens 1,2,3 --out logits.f32
+//	bitnet embed --model model.gguf "Hello world"
 //	bitnet perplexity --model model.gguf --file text
 //	bitnet serve --model model.gguf
 //	bitnet pull 2b4t
@@ -54,7 +55,7 @@ var commands []*command
 
 func init() { // help and completion tell about all, themselves included
 	commands = []*command{
-		&runCommand, &chatCommand, &tokenizeCommand, &inspectCommand, &logitsCommand, &perplexityCommand, &serveCommand,
+		&runCommand, &chatCommand, &tokenizeCommand, &inspectCommand, &logitsCommand, &embedCommand, &perplexityCommand, &serveCommand,
 		&pullCommand, &modelsCommand, &removeCommand, &verifyCommand,
 		&completionCommand, &versionCommand, &helpCommand,
 	}
