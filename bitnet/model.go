@@ -273,6 +273,33 @@ func (m *Model) KernelCounts(ctx context.Context) (map[string]uint64, error) {
 	return m.engine.Counts(), nil
 }
 
+// WeightBytes returns how many bytes of weights are read to evaluate one token and
+// compute all its logits, and how many to decode one greedily, where the screen
+// saves part of the head (see [WithoutScreen]). The KV cache comes on top.
+func (m *Model) WeightBytes() (all, decoding int64) {
+	w := m.weights
+	norms := len(w.outputNorm.Weight)
+	for i := range w.blocks {
+		b := &w.blocks[i]
+		for _, norm := range []engine.Norm{b.attnNorm, b.attnSubNorm, b.ffnNorm, b.ffnSubNorm, b.qNorm, b.kNorm} {
+			norms += len(norm.Weight)
+		}
+		for _, p := range []engine.Projection{b.q, b.k, b.v, b.output, b.gate, b.up, b.down} {
+			norms += len(p.Norm.Weight)
+			all += int64(len(p.W.Codes()))
+			if p.W.Format() == quant.I2S {
+				all += 4 // its scale
+			}
+		}
+	}
+	all += 4*int64(norms) + int64(len(w.embedding.Bytes(0, 1)))
+	elements, head := int64(w.head.Rows())*int64(w.head.Columns()), int64(len(w.head.Bytes(0, w.head.Rows())))
+	if decoding = all + head; m.useScreen {
+		decoding = all + elements
+	}
+	return all + head, decoding
+}
+
 // acquire waits for a turn on the model's threads.
 func (m *Model) acquire(ctx context.Context) error {
 	if err := m.passes.failed(); err != nil {

@@ -211,10 +211,13 @@ func (i *inference) runOnce(events *json.Encoder) (end event, err error) {
 	}
 	defer m.Close()
 	g := m.Config()
-	if err := events.Encode(event{Event: eventLoaded, KernelSet: m.Kernels(), Threads: m.Threads(), Config: &receipt.Config{
+	config := &receipt.Config{
 		Architecture: g.Architecture, Name: g.Name, VocabularySize: g.VocabularySize, ContextLength: g.ContextLength, EmbeddingLength: g.EmbeddingLength,
 		Blocks: g.Blocks, FeedForwardLength: g.FeedForwardLength, Heads: g.Heads, KVHeads: g.KVHeads, HeadSize: g.HeadSize, TiedHead: g.TiedHead,
-	}}); err != nil {
+		InputNorms: g.InputNorms,
+	}
+	config.SetBytes(m.WeightBytes())
+	if err := events.Encode(event{Event: eventLoaded, KernelSet: m.Kernels(), Threads: m.Threads(), Config: config}); err != nil {
 		return end, err
 	}
 	if i.logits {

@@ -53,10 +53,18 @@ var knownKernels = func() map[string]bool {
 	return known
 }()
 
-// normalizations has, for each architecture that the engine runs, how many
-// vectors are normalized in a block for each row: those before the two halves and
-// those before their last matrices.
-var normalizations = map[string]uint64{"bitnet-b1.58": 4, "bitnet-25": 4}
+// normalizations returns how many vectors are normalized and made 8-bit in a block
+// for each row, 0 for an architecture that the engine does not run: those before
+// the two halves and those before their last matrices, or one for each matrix.
+func (c Config) normalizations() uint64 {
+	if !slices.Contains([]string{"bitnet-b1.58", "bitnet-25", "bitnet", "llama", "qwen3"}, c.Architecture) {
+		return 0
+	}
+	if c.InputNorms {
+		return matrices
+	}
+	return 4
+}
 
 // matrices is how many products with ternary matrices a block takes for each row:
 // queries, keys, values, output, gate, up, down.

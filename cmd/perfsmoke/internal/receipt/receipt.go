@@ -181,6 +181,14 @@ type Config struct {
 	KVHeads           int    `json:"kv_heads"`
 	HeadSize          int    `json:"head_size"`
 	TiedHead          bool   `json:"tied_head"`
+
+	// InputNorms says that each projection has a normalization of its own ahead.
+	InputNorms bool `json:"input_norms,omitempty"`
+	// ReadBytes and DecodeBytes are what bitnet.Model.WeightBytes returns, of a
+	// model that is not in the layout of the published BitNet b1.58 2B4T, from
+	// which they would follow: weights in I2_S with sub-norms, a float16 head.
+	ReadBytes   int64 `json:"read_bytes,omitempty"`
+	DecodeBytes int64 `json:"decode_bytes,omitempty"`
 }
 
 // Tokenizer is where the vocabulary came from.

@@ -268,7 +268,7 @@ func (c *checker) model() {
 	m, g := &c.r.Model, &c.r.Model.Config
 	c.file("model.file", m.File)
 	c.sum("model.sha256", m.SHA256)
-	if normalizations[g.Architecture] == 0 {
+	if g.normalizations() == 0 {
 		c.fail("model.config.architecture", "%.40q is none that the engine runs", g.Architecture)
 	}
 	if len(g.Name) > maxTextLength {
@@ -292,21 +292,37 @@ func (c *checker) model() {
 	if g.FeedForwardLength%128 != 0 {
 		c.fail("model.config.feed_forward_length", "%d is no multiple of 128", g.FeedForwardLength)
 	}
-	if g.Heads*g.HeadSize != g.EmbeddingLength {
+	if wide := g.Heads * g.HeadSize; g.ReadBytes == 0 && wide != g.EmbeddingLength {
 		c.fail("model.config.head_size", "%d times model.config.heads, %d, is not model.config.embedding_length, %d", g.HeadSize, g.Heads, g.EmbeddingLength)
+	} else if wide%128 != 0 {
+		c.fail("model.config.head_size", "%d times model.config.heads, %d, is no multiple of 128", g.HeadSize, g.Heads)
 	}
 	if g.Heads%g.KVHeads != 0 {
 		c.fail("model.config.kv_heads", "%d does not divide model.config.heads, %d", g.KVHeads, g.Heads)
 	}
+	low, high := g.bounds()
+	if g.ReadBytes != 0 || g.DecodeBytes != 0 {
+		c.between("model.config.read_bytes", g.ReadBytes, low, high)
+		c.between("model.config.decode_bytes", g.DecodeBytes, low, g.ReadBytes)
+		if len(c.problems) > before {
+			return
+		}
+	}
 	// Metadata and alignment come on top of the weights, and an untied head
-	// has an embedding beside it.
-	weights := g.WeightBytes() - 2*int64(g.EmbeddingLength)
+	// has an embedding beside it, which may have more rows than there are tokens.
+	least, most := g.WeightBytes()-2*int64(g.EmbeddingLength), g.WeightBytes()
+	if !g.TiedHead && g.ReadBytes == 0 {
+		least += 2 * g.headWeights()
+	}
 	if !g.TiedHead {
-		weights += 2 * int64(g.EmbeddingLength) * int64(g.VocabularySize)
+		most += 4 * g.headWeights()
+	}
+	if g.ReadBytes != 0 {
+		least -= g.mostNorms() // which may be float16
 	}
 	const metadata = 256 << 20
-	if m.Bytes < weights || m.Bytes > weights+metadata {
-		c.fail("model.bytes", "%d cannot be the size of a file whose weights by model.config take %d", m.Bytes, weights)
+	if m.Bytes < least || m.Bytes > most+metadata {
+		c.fail("model.bytes", "%d cannot be the size of a file whose weights by model.config take %d", m.Bytes, g.WeightBytes())
 	}
 
 	if m.BuiltIn != "" {
@@ -499,8 +515,8 @@ func (c *checker) work() {
 	if field, got := count(attention + set.Float); got != blocks*n {
 		c.fail(field, "%d is not one for each of model.config.blocks and repeats[].rows_evaluated, %d", got, blocks*n)
 	}
-	if field, got := count(normalize + set.Float); got != normalizations[r.Model.Config.Architecture]*blocks*n {
-		c.fail(field, "%d does not fit model.config.architecture, model.config.blocks and repeats[].rows_evaluated, which give %d", got, normalizations[r.Model.Config.Architecture]*blocks*n)
+	if field, got := count(normalize + set.Float); got != r.Model.Config.normalizations()*blocks*n {
+		c.fail(field, "%d does not fit model.config.architecture, model.config.blocks and repeats[].rows_evaluated, which give %d", got, r.Model.Config.normalizations()*blocks*n)
 	}
 	if field, got := count(matVec+r.KernelSet, matMul+r.KernelSet); got != matrices*blocks*n {
 		c.fail(field, "%d is not %d for each of model.config.blocks and repeats[].rows_evaluated, %d", got, matrices, matrices*blocks*n)

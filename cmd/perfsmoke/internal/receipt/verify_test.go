@@ -132,7 +132,10 @@ var forgeries = []struct {
 	{"kernel_counts.i2s_matvec_avx2", "", func(r *Receipt) { r.KernelCounts["i2s_matvec_avx2"] /= 2 }},
 	{"kernel_counts.rmsnorm_quantize_avx2", "", func(r *Receipt) { r.KernelCounts["rmsnorm_quantize_avx2"] = 1 }},
 	{"kernel_counts.head_f16_avx2", "", func(r *Receipt) { r.KernelCounts["head_f16_avx2"] = 1 }},
-	{"kernel_counts.head_q2_0_avx2", "another head beside", func(r *Receipt) { r.KernelCounts["head_q2_0_avx2"] = 3; r.Kernels = slices.Sorted(maps.Keys(r.KernelCounts)) }},
+	{"kernel_counts.head_q2_0_avx2", "another head beside", func(r *Receipt) {
+		r.KernelCounts["head_q2_0_avx2"] = 3
+		r.Kernels = slices.Sorted(maps.Keys(r.KernelCounts))
+	}},
 	{"kernel_counts.head_i8_screen_avx2", "few", func(r *Receipt) { r.KernelCounts["head_i8_screen_avx2"] = 4 }},
 	{"kernel_counts.head_i8_screen_avx2", "many", func(r *Receipt) { r.KernelCounts["head_i8_screen_avx2"] = 1000 }},
 	{"kernels[1]", "not counted", func(r *Receipt) { delete(r.KernelCounts, "head_f16_avx2") }},
@@ -203,7 +206,12 @@ var forgeries = []struct {
 		r.Tokenizer.SHA256 = r.Model.SHA256
 	}},
 	{"model.sha256", "of the built-in one", func(r *Receipt) { builtIn(r); r.Model.SHA256 = "7060" }},
-	{"model.config.architecture", "", func(r *Receipt) { r.Model.Config.Architecture = "llama" }},
+	{"model.config.architecture", "", func(r *Receipt) { r.Model.Config.Architecture = "qwen35" }},
+	{"model.config", "another architecture", func(r *Receipt) { r.Model.Config.Architecture = "llama" }},
+	{"model.config.read_bytes", "", func(r *Receipt) { r.Model.Config.ReadBytes = 1 << 40 }},
+	{"model.config.read_bytes", "few", func(r *Receipt) { r.Model.Config.ReadBytes, r.Model.Config.DecodeBytes = 1000, 1000 }},
+	{"model.config.decode_bytes", "", func(r *Receipt) { r.Model.Config.DecodeBytes = 1 << 20 }},
+	{"kernel_counts", "input norms", func(r *Receipt) { r.Model.Synthetic, r.Model.Config.InputNorms = nil, true }},
 	{"model.config.name", "", func(r *Receipt) { r.Model.Config.Name = strings.Repeat("n", 1<<20+1) }},
 	{"model.config.vocabulary_size", "", func(r *Receipt) { r.Model.Config.VocabularySize = 30 }},
 	{"model.config.context_length", "", func(r *Receipt) { r.Model.Config.ContextLength = 10 }},
