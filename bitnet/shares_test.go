@@ -50,7 +50,7 @@ func shares(b *testing.B, k *quant.Kernels) {
 	screened := openModel(b, *fullSizeModel, WithKernels(k.Name()), WithThreads(threads))
 	c := all.Config()
 	ternary := all.ternaryWeights()
-	tokenBytes := float64(ternary/4 + 2*c.VocabularySize*c.EmbeddingLength)
+	allBytes, screenedBytes := screened.WeightBytes()
 
 	buffers := make([][]byte, threads)
 	for i := range buffers {
@@ -114,9 +114,10 @@ func shares(b *testing.B, k *quant.Kernels) {
 		read = (read + bandwidth()) / 2
 		note("GB/s-read", read/1e9)
 		note("decode-tok/s", 1/full)
-		note("decode-%-of-read", 100*tokenBytes/full/read)
+		note("decode-%-of-read", 100*float64(allBytes)/full/read)
 		quick := decode(screened)
 		note("screened-tok/s", 1/quick)
+		note("screened-%-of-read", 100*float64(screenedBytes)/quick/read)
 		note("screened-x", decode(all)/quick)
 		note("decode-x-threads", decode(one)/decode(all))
 
