@@ -132,8 +132,9 @@ func isBroken(err error) bool {
 	return errors.As(err, new(*bitnet.BrokenError)) || errors.Is(err, gguf.ErrChanged) || errors.Is(err, bitnet.ErrClosed)
 }
 
-// statusDisconnected stands in the log and in metrics for an answer that nobody
-// waited for. It is never sent.
+// statusDisconnected is the status of answers that nobody waits for, as nginx has it
+// in its log. It is sent all the same: who has closed one side of a connection only
+// must not take nothing for an answer.
 const statusDisconnected = 499
 
 // errorObject is OpenAI's form of an error.
@@ -173,9 +174,5 @@ func (c *call) fail(f *failure) {
 		header.Set("WWW-Authenticate", "Bearer")
 	}
 	c.failed = f
-	if f.status == statusDisconnected {
-		c.status = f.status // there is nobody to tell
-		return
-	}
 	c.json(f.status, f.body(c.ollama))
 }

@@ -109,6 +109,11 @@ func (h *Handler) compute(ctx context.Context, m *model, key, parallel int, memo
 	if err != nil {
 		if errors.As(err, new(*failure)) {
 			h.metrics.rejected.WithLabelValues("queue").Inc()
+		} else {
+			h.metrics.failed(ctx)
+		}
+		if err == errTimeLimit {
+			err = h.queue.late()
 		}
 		return err
 	}

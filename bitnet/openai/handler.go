@@ -407,11 +407,13 @@ func (c *call) done() {
 // running is ended too, and the error is that of ctx.
 func (h *Handler) Shutdown(ctx context.Context) error {
 	h.leaving.Store(true)
-	delay := time.NewTimer(h.options.DrainDelay)
-	defer delay.Stop()
-	select {
-	case <-delay.C:
-	case <-ctx.Done():
+	if !h.refusing.Load() { // the first time
+		delay := time.NewTimer(h.options.DrainDelay)
+		defer delay.Stop()
+		select {
+		case <-delay.C:
+		case <-ctx.Done():
+		}
 	}
 	h.mu.Lock()
 	h.refusing.Store(true)

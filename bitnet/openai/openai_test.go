@@ -2,9 +2,9 @@ package openai
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -271,5 +271,13 @@ func readUntil(t testing.TB, r *bufio.Reader, text string) (all string) {
 	return all
 }
 
-// logged is a log that a test reads.
-type logged struct{ bytes.Buffer }
+// digits has the model write nothing but digits, in which it has little preference:
+// it is so sure of itself otherwise that all seeds give one text.
+func digits() string {
+	var all []string
+	for d := range 10 {
+		id, _ := builtIn.Tokenizer().TokenID(fmt.Sprint(d))
+		all = append(all, fmt.Sprintf(`"%d":100`, id))
+	}
+	return `"logit_bias":{` + strings.Join(all, ",") + "}"
+}

@@ -158,12 +158,26 @@ func (q *queue) release(t *ticket) {
 	q.grant()
 }
 
-// full is the answer to a request that may not even wait. It reckons when there
-// may be room.
+// full is the answer to a request that may not even wait. The lock is held.
 func (q *queue) full() *failure {
-	wait := q.lasted * time.Duration(q.waiting+1) / time.Duration(q.parallel)
 	return &failure{
 		status: http.StatusTooManyRequests, kind: "rate_limit_error", code: "queue_full",
-		message: "too many requests wait already: try again later", retryAfter: min(max(wait, time.Second), time.Minute),
+		message: "too many requests wait already: try again later", retryAfter: q.wait(),
 	}
+}
+
+// late is the answer to a request whose turn did not come in time.
+func (q *queue) late() *failure {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return &failure{
+		status: http.StatusServiceUnavailable, kind: unavailable, code: "queue_timeout",
+		message: "the turn of the request did not come in the time that it may take: try again later", retryAfter: q.wait(),
+	}
+}
+
+// wait reckons when there may be room.
+func (q *queue) wait() time.Duration {
+	wait := q.lasted * time.Duration(q.waiting+1) / time.Duration(q.parallel)
+	return min(max(wait, time.Second), time.Minute)
 }

@@ -202,8 +202,7 @@ func (c *call) stream(j *job, how format, chunks chunker) {
 func (c *call) failLate(f *failure, how format) {
 	c.failed = f
 	if f.status == statusDisconnected {
-		c.status = f.status
-		return
+		c.status = f.status // in the log
 	}
 	c.extendDeadline()
 	_, _ = c.w.Write(how.failed(f))
