@@ -217,6 +217,22 @@ func serve(c *call) error {
 		return err
 	}
 	options.Logger = logger
+	// First, so that a second server on the same address opens no models. Who comes
+	// while they are being opened waits.
+	listener, err := listen(s.addr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	listeners := []net.Listener{listener}
+	if s.metricsAddr != "" {
+		other, err := listenAt(s.metricsAddr)
+		if err != nil {
+			return err
+		}
+		defer other.Close()
+		listeners = append(listeners, other)
+	}
 	models, closeModels, err := s.open(c)
 	if err != nil {
 		return err
@@ -228,22 +244,11 @@ func serve(c *call) error {
 	if err != nil {
 		return err
 	}
-	listener, err := listen(s.addr)
-	if err != nil {
-		return err
-	}
-	defer listener.Close()
 	servers := []*http.Server{s.newServer(handler, logger)}
-	listeners := []net.Listener{listener}
 	if s.metricsAddr != "" {
-		other, err := listenAt(s.metricsAddr)
-		if err != nil {
-			return err
-		}
-		defer other.Close()
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", promhttp.HandlerFor(options.Registry, promhttp.HandlerOpts{}))
-		servers, listeners = append(servers, s.newServer(mux, logger)), append(listeners, other)
+		servers = append(servers, s.newServer(mux, logger))
 	}
 	return s.serve(handler, servers, listeners, logger)
 }
