@@ -3,6 +3,7 @@ package openai
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -27,6 +28,9 @@ func (c *call) chatCompletions(f fields) {
 	}
 	messages, bad := chatMessages(f["messages"], "messages")
 	if bad == nil {
+		bad = f.thinking(j)
+	}
+	if bad == nil {
 		bad = j.encodeChat(messages, "messages")
 	}
 	if bad != nil {
@@ -48,7 +52,7 @@ func (c *call) chatCompletions(f fields) {
 	c.answer(j, func(a *answers) any {
 		choices := make([]chatChoice, len(a.choices))
 		for i := range a.choices {
-			choices[i] = chatChoice{Index: i, Message: chatMessage{Role: bitnet.RoleAssistant, Content: a.choices[i].text}, Reason: a.choices[i].reason}
+			choices[i] = chatChoice{Index: i, Message: chatMessage{Role: bitnet.RoleAssistant, Content: a.choices[i].text, Reasoning: a.choices[i].reasoning}, Reason: a.choices[i].reason}
 			if j.scores {
 				choices[i].LogProbs = scoresOf(m, a.choices[i].pieces)
 			}
@@ -87,9 +91,10 @@ type chatChoice struct {
 }
 
 type chatMessage struct {
-	Role    bitnet.Role `json:"role"`
-	Content string      `json:"content"`
-	Refusal *string     `json:"refusal"`
+	Role      bitnet.Role `json:"role"`
+	Reasoning string      `json:"reasoning_content,omitempty"`
+	Content   string      `json:"content"`
+	Refusal   *string     `json:"refusal"`
 }
 
 // usage counts tokens.
@@ -223,7 +228,13 @@ func chatMessages(value json.RawMessage, param string) ([]bitnet.Message, *failu
 		} else if role != bitnet.RoleAssistant { // who may have said nothing
 			return nil, invalid(at+".content", "%s.content is missing", at)
 		}
-		messages = append(messages, bitnet.Message{Role: role, Content: content})
+		reasoning := ""
+		if role == bitnet.RoleAssistant {
+			if reasoning, bad = f.text("reasoning_content"); bad != nil {
+				return nil, invalid(at+".reasoning_content", "%s.reasoning_content must be a string", at)
+			}
+		}
+		messages = append(messages, bitnet.Message{Role: role, Content: content, Reasoning: reasoning})
 	}
 	return messages, nil
 }
@@ -290,11 +301,55 @@ func (j *job) encodeChat(messages []bitnet.Message, param string) *failure {
 	if last := messages[len(messages)-1].Role; last != bitnet.RoleUser {
 		return invalid(param, "the last message is the %s's: the model answers what the user says", last)
 	}
-	ids, err := j.model.EncodeChat(messages)
-	if err != nil {
-		return invalid(param, "%v", err)
+	j.options.SplitReasoning = true
+	var options []bitnet.ChatOption
+	if j.quiet != "" {
+		options = append(options, bitnet.WithoutThinking())
 	}
-	return j.setPrompts(param, ids)
+	ids, err := j.model.EncodeChat(messages, options...)
+	switch {
+	case err == nil:
+		return j.setPrompts(param, ids)
+	case errors.Is(err, bitnet.ErrModel):
+		f := invalid("model", "the model %s holds no conversations: %v", j.model.id, err)
+		f.code = "model_not_conversational"
+		return f
+	case errors.Is(err, bitnet.ErrOption) && j.quiet != "":
+		return unsupported(j.quiet, "the model has no switch to answer at once")
+	}
+	return invalid(param, "%v", err)
+}
+
+// thinking reads whether the model is to answer at once, as vLLM has it, or as
+// OpenAI does.
+func (f fields) thinking(j *job) *failure {
+	if effort, bad := f.text("reasoning_effort"); bad != nil {
+		return bad
+	} else if effort == "none" {
+		j.quiet = "reasoning_effort"
+	}
+	if !f.has("chat_template_kwargs") {
+		return nil
+	}
+	const name = "chat_template_kwargs"
+	all, ok := object(f[name])
+	if !ok {
+		return invalid(name, "%s must be an object", name)
+	}
+	for key := range all {
+		if key != "enable_thinking" {
+			return unsupported(name, "of its fields only enable_thinking is known")
+		}
+	}
+	think, bad := all.boolean("enable_thinking")
+	if bad != nil {
+		bad.param = name
+		return bad
+	}
+	if all.has("enable_thinking") && !think {
+		j.quiet = name
+	}
+	return nil
 }
 
 // setPrompts sets the job's prompts, which must leave room for an answer.
@@ -394,8 +449,9 @@ type chatDelta struct {
 }
 
 type delta struct {
-	Role    bitnet.Role `json:"role,omitempty"`
-	Content *string     `json:"content,omitempty"`
+	Role      bitnet.Role `json:"role,omitempty"`
+	Reasoning string      `json:"reasoning_content,omitempty"`
+	Content   *string     `json:"content,omitempty"`
 }
 
 func (s *chatStream) opening(choice int) []byte {
@@ -407,7 +463,7 @@ func (s *chatStream) nothing(choice int) []byte {
 }
 
 func (s *chatStream) token(choice int, p piece) []byte {
-	d := chatDelta{Index: choice, Delta: delta{Content: &p.text}}
+	d := chatDelta{Index: choice, Delta: delta{Content: &p.text, Reasoning: p.reasoning}}
 	if s.job.scores && p.id >= 0 {
 		d.LogProbs = scoresOf(s.job.model, []piece{p})
 	}

@@ -249,7 +249,7 @@ func TestOllama(t *testing.T) {
 			}
 		}
 	}
-	for _, more := range []string{`"format":"json"`, `"tools":[{}]`, `"think":true`, `"options":{"mirostat":1}`, `"options":{"repeat_last_n":64,"repeat_penalty":1.1}`, `"options":[]`, `"options":{"num_ctx":5}`, `"options":{"temperature":"a"}`} {
+	for _, more := range []string{`"format":"json"`, `"tools":[{}]`, `"think":false`, `"options":{"mirostat":1}`, `"options":{"repeat_last_n":64,"repeat_penalty":1.1}`, `"options":[]`, `"options":{"num_ctx":5}`, `"options":{"temperature":"a"}`} {
 		status, _, answer := s.send("POST", "/api/chat", `{"model":"arithmetic","messages":[{"role":"user","content":"What is 12+7?"}],`+more+"}")
 		if status != http.StatusBadRequest || !strings.HasPrefix(answer, `{"error":"`) {
 			t.Errorf("%s: %d %s", more, status, answer)
@@ -302,4 +302,35 @@ func TestMetrics(t *testing.T) {
 	if status, _, _ := serving(t, Options{NoMetricsPath: true}).send("GET", "/metrics", ""); status != http.StatusNotFound {
 		t.Errorf("/metrics is answered with %d", status)
 	}
+}
+
+// TestThinking has a model think: it writes <think> letter by letter, and digits.
+func TestThinking(t *testing.T) {
+	s := serving(t, Options{})
+	var bias []string
+	for i, text := range []string{"<", "t", "h", "i", "n", "k", ">", "1", "2"} {
+		id, ok := builtIn.Tokenizer().TokenID(text)
+		if !ok {
+			t.Fatalf("no token %q", text)
+		}
+		bias = append(bias, fmt.Sprintf(`"%d":%d`, id, 100-9*i))
+	}
+	force := `"repetition_penalty":1000000,"max_tokens":9,"logit_bias":{` + strings.Join(bias, ",") + "}"
+	answer := s.post("/v1/chat/completions", chat("a", force))
+	if !strings.Contains(answer, `"message":{"role":"assistant","reasoning_content":"12","content":"","refusal":null}`) {
+		t.Errorf("%s", answer)
+	}
+	streamed := s.post("/v1/chat/completions", chat("a", force, stream))
+	if text, _ := textOf(t, streamed, 0); text != "" || !strings.Contains(streamed, `"delta":{"reasoning_content":"1","content":""}`) || strings.Contains(streamed, "think") {
+		t.Errorf("%s", streamed)
+	}
+	if text := decode(t, s.post("/v1/completions", `{"prompt":"a","temperature":0,`+force+"}")).Choices[0].Text; text != "<think>12" {
+		t.Errorf("%q", text)
+	}
+	// This model has no switch for it.
+	s.refused("/v1/chat/completions", chat("a", `"chat_template_kwargs":{"enable_thinking":false}`), http.StatusBadRequest, "chat_template_kwargs", "unsupported_parameter")
+	s.refused("/v1/chat/completions", chat("a", `"chat_template_kwargs":{"other":1}`), http.StatusBadRequest, "chat_template_kwargs", "unsupported_parameter")
+	s.refused("/v1/chat/completions", chat("a", `"reasoning_effort":"none"`), http.StatusBadRequest, "reasoning_effort", "unsupported_parameter")
+	s.post("/v1/chat/completions", chat("a", `"chat_template_kwargs":{"enable_thinking":true},"reasoning_effort":"low"`))
+	s.post("/v1/chat/completions", `{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"c"},{"role":"user","content":"d"}],"max_tokens":1}`)
 }

@@ -29,12 +29,16 @@ type job struct {
 	limit   int  // tokens of an answer; 0 computes the prompt only
 	scores  bool // with the probabilities of the answer's tokens
 	digest  bool // with a digest of the logits
+
+	// quiet is the field that asks for an answer without thinking, "" for none.
+	quiet string
 }
 
 // A piece is one token of an answer, or text that was held back until its end.
 type piece struct {
-	id   int // −1 for text without a token
-	text string
+	id        int // −1 for text without a token
+	text      string
+	reasoning string // what the model thinks ahead of its answer
 
 	logProb      float64
 	alternatives []bitnet.Alternative
@@ -42,11 +46,12 @@ type piece struct {
 
 // A choice is one answer.
 type choice struct {
-	text   string
-	pieces []piece // with scores only
-	reason string  // "stop" or "length"
-	tokens int     // with the one that ended it
-	digest string
+	text      string
+	reasoning string
+	pieces    []piece // with scores only
+	reason    string  // "stop" or "length"
+	tokens    int     // with the one that ended it
+	digest    string
 }
 
 // answers are what a job comes to: n choices for each prompt, in this order.
@@ -228,10 +233,11 @@ func (w *work) choice(ctx context.Context, i int) (err error) {
 	if j.digest {
 		sum = newDigest(&o)
 	}
-	var text strings.Builder
+	var text, reasoning strings.Builder
 	last := time.Time{}
 	for t, failure := range s.StreamTokens(ctx, nil, o) {
 		text.WriteString(t.Text)
+		reasoning.WriteString(t.Reasoning)
 		if t.ID >= 0 {
 			now := time.Now()
 			if last.IsZero() {
@@ -241,7 +247,7 @@ func (w *work) choice(ctx context.Context, i int) (err error) {
 			}
 			last = now
 		}
-		p := piece{id: t.ID, text: t.Text}
+		p := piece{id: t.ID, text: t.Text, reasoning: t.Reasoning}
 		if j.scores && t.ID >= 0 {
 			p.logProb, p.alternatives = t.LogProb(), t.Alternatives
 			a.pieces = append(a.pieces, p)
@@ -250,7 +256,7 @@ func (w *work) choice(ctx context.Context, i int) (err error) {
 			err = failure
 			break
 		}
-		if p.text == "" && !j.scores {
+		if p.text == "" && p.reasoning == "" && !j.scores {
 			continue
 		}
 		if err = w.out.token(i, p); err != nil {
@@ -259,7 +265,7 @@ func (w *work) choice(ctx context.Context, i int) (err error) {
 	}
 	r := s.Result()
 	if r != nil {
-		a.text, a.tokens = text.String(), r.CompletionTokens
+		a.text, a.reasoning, a.tokens = text.String(), reasoning.String(), r.CompletionTokens
 		w.h.metrics.drafts(r)
 		if i == 0 {
 			w.answers.promptTime = p.took

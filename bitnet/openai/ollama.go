@@ -135,7 +135,6 @@ func (c *call) findOllama(f fields) (*model, *failure) {
 var ollamaUnbuilt = map[string]neutral{
 	"tools":    {"no tools are built in yet", []string{"[]"}},
 	"format":   {"answers cannot be held to a form yet", []string{`""`}},
-	"think":    {"models here do not think", []string{"false"}},
 	"images":   {"models here read text", []string{"[]"}},
 	"suffix":   {"models here write on from the end", []string{`""`}},
 	"template": {"the model's own form is used", []string{`""`}},
@@ -193,6 +192,9 @@ func (c *call) ollamaJob(f fields, m *model) (*job, *failure) {
 	if bad := f.chatScores(j); bad != nil {
 		return nil, bad
 	}
+	if string(f["think"]) == "false" {
+		j.quiet = "think"
+	}
 	return j, nil
 }
 
@@ -234,14 +236,15 @@ func (c *call) ollamaChat(f fields) {
 		c.fail(bad)
 		return
 	}
-	c.ollamaAnswer(f, j, func(text string) map[string]any {
-		return map[string]any{"message": ollamaMessage{bitnet.RoleAssistant, text}}
+	c.ollamaAnswer(f, j, func(text, reasoning string) map[string]any {
+		return map[string]any{"message": ollamaMessage{bitnet.RoleAssistant, text, reasoning}}
 	})
 }
 
 type ollamaMessage struct {
-	Role    bitnet.Role `json:"role"`
-	Content string      `json:"content"`
+	Role     bitnet.Role `json:"role"`
+	Content  string      `json:"content"`
+	Thinking string      `json:"thinking,omitempty"`
 }
 
 // ollamaGenerate answers POST /api/generate: what the user says once, or with raw a
@@ -288,7 +291,13 @@ func (c *call) ollamaGenerate(f fields) {
 		c.fail(bad)
 		return
 	}
-	c.ollamaAnswer(f, j, func(text string) map[string]any { return map[string]any{"response": text} })
+	c.ollamaAnswer(f, j, func(text, reasoning string) map[string]any {
+		line := map[string]any{"response": text}
+		if reasoning != "" {
+			line["thinking"] = reasoning
+		}
+		return line
+	})
 }
 
 // ollamaLoaded answers a request without a prompt, by which clients load a model or
@@ -304,7 +313,7 @@ func (c *call) ollamaLoaded(m *model, f fields, line map[string]any) {
 
 // ollamaAnswer has a job computed and answers by lines, each with what text returns,
 // or with all of it.
-func (c *call) ollamaAnswer(f fields, j *job, text func(string) map[string]any) {
+func (c *call) ollamaAnswer(f fields, j *job, text func(text, reasoning string) map[string]any) {
 	stream, bad := f.boolean("stream")
 	if bad == nil {
 		bad = j.setOllamaContext(f)
@@ -319,7 +328,7 @@ func (c *call) ollamaAnswer(f fields, j *job, text func(string) map[string]any) 
 		return
 	}
 	c.answer(j, func(a *answers) any {
-		all := lines.done(a, a.choices[0].text)
+		all := lines.done(a, a.choices[0].text, a.choices[0].reasoning)
 		if j.scores {
 			all["logprobs"] = scoresOf(j.model, a.choices[0].pieces).Content
 		}
@@ -331,11 +340,11 @@ func (c *call) ollamaAnswer(f fields, j *job, text func(string) map[string]any) 
 type ollamaLines struct {
 	c    *call
 	job  *job
-	text func(string) map[string]any
+	text func(text, reasoning string) map[string]any
 }
 
-func (l *ollamaLines) line(text string) map[string]any {
-	line := l.text(text)
+func (l *ollamaLines) line(text, reasoning string) map[string]any {
+	line := l.text(text, reasoning)
 	now := l.c.created
 	if now.IsZero() {
 		now = time.Now()
@@ -344,8 +353,8 @@ func (l *ollamaLines) line(text string) map[string]any {
 	return line
 }
 
-func (l *ollamaLines) done(a *answers, text string) map[string]any {
-	line := l.line(text)
+func (l *ollamaLines) done(a *answers, text, reasoning string) map[string]any {
+	line := l.line(text, reasoning)
 	line["done"], line["done_reason"] = true, a.choices[0].reason
 	maps.Copy(line, map[string]any{"prompt_eval_count": a.prompt, "eval_count": a.tokens})
 	if !l.c.direct {
@@ -359,10 +368,10 @@ func (l *ollamaLines) done(a *answers, text string) map[string]any {
 
 func (l *ollamaLines) opening(int) []byte { return nil }
 
-func (l *ollamaLines) nothing(int) []byte { return marshal(l.line("")) }
+func (l *ollamaLines) nothing(int) []byte { return marshal(l.line("", "")) }
 
 func (l *ollamaLines) token(_ int, p piece) []byte {
-	line := l.line(p.text)
+	line := l.line(p.text, p.reasoning)
 	if l.job.scores && p.id >= 0 {
 		line["logprobs"] = scoresOf(l.job.model, []piece{p}).Content
 	}
@@ -371,4 +380,4 @@ func (l *ollamaLines) token(_ int, p piece) []byte {
 
 func (l *ollamaLines) ending(int, *choice) []byte { return nil }
 
-func (l *ollamaLines) last(a *answers) []byte { return marshal(l.done(a, "")) }
+func (l *ollamaLines) last(a *answers) []byte { return marshal(l.done(a, "", "")) }

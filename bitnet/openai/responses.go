@@ -109,6 +109,7 @@ func (c *call) responseJob(f fields, m *model) (*job, *response, *failure) {
 	if bad := j.encodeChat(messages, "input"); bad != nil {
 		return nil, nil, bad
 	}
+	j.options.SplitReasoning = false // the form has no place for it that clients would show
 	return j, &response{c: c, job: j, instructions: orNull(instructions), limit: f["max_output_tokens"], topP: f["top_p"]}, nil
 }
 
