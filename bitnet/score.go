@@ -2,6 +2,7 @@ package bitnet
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"math"
 )
@@ -24,30 +25,50 @@ const scoredRows = fewRows
 // rows of logits only. Errors, and what the session holds after one, are those of
 // Append.
 func (s *Session) Score(ctx context.Context, ids []int) ([]float64, error) {
-	if err := s.admit(ctx, ids); err != nil {
-		return nil, err
+	scores, _, err := s.score(ctx, ids, 0)
+	return scores, err
+}
+
+// ScoreAlternatives is [Session.Score] that also returns the k likeliest tokens in
+// the place of each of ids, as [Token.Alternatives] has them: none where there is
+// nothing before.
+func (s *Session) ScoreAlternatives(ctx context.Context, ids []int, k int) ([]float64, [][]Alternative, error) {
+	if k < 0 {
+		return nil, nil, &OptionError{Option: "alternatives", Reason: fmt.Sprintf("%d is negative", k)}
 	}
-	scores := make([]float64, 0, len(ids))
+	return s.score(ctx, ids, k)
+}
+
+func (s *Session) score(ctx context.Context, ids []int, k int) (scores []float64, alternatives [][]Alternative, err error) {
+	if err := s.admit(ctx, ids); err != nil {
+		return nil, nil, err
+	}
+	scores, alternatives = make([]float64, 0, len(ids)), make([][]Alternative, 0, len(ids))
 	if len(ids) == 0 {
-		return scores, nil
+		return scores, alternatives, nil
 	}
 	before := len(s.tokens)
 	score := func(logits []float32) bool {
 		scores = append(scores, s.logProb(logits, ids[len(scores)]))
+		if k > 0 {
+			alternatives = append(alternatives, s.alternatives(logits, k))
+		} else {
+			alternatives = append(alternatives, nil)
+		}
 		return true
 	}
 	if before == 0 {
-		scores = append(scores, math.NaN())
+		scores, alternatives = append(scores, math.NaN()), append(alternatives, nil)
 	} else if logits, err := s.Append(ctx, nil); err != nil {
-		return nil, err
+		return nil, nil, err
 	} else {
 		score(logits)
 	}
 	if err := s.each(ctx, ids, len(ids)-1, score); err != nil {
 		s.back(before)
-		return nil, err
+		return nil, nil, err
 	}
-	return scores, nil
+	return scores, alternatives, nil
 }
 
 // AppendEach is [Session.Append] that gives the logits after each of ids, one row

@@ -237,3 +237,39 @@ func TestScoreMemory(t *testing.T) {
 		t.Errorf("the session keeps %d vectors", n)
 	}
 }
+
+// TestScoreAlternatives holds what a text's places are given against what its
+// generation was.
+func TestScoreAlternatives(t *testing.T) {
+	m := tinyModel(t)
+	s := newSession(t, m)
+	mustAppend(t, s, 1)
+	var ids []int
+	var want [][]Alternative
+	for token, err := range s.StreamTokens(context.Background(), nil, GenerateOptions{MaxTokens: 20, Temperature: 2, Alternatives: 3}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids, want = append(ids, token.ID), append(want, token.Alternatives)
+	}
+	for _, k := range []int{0, 3} {
+		s := newSession(t, m)
+		mustAppend(t, s, 1)
+		plain := mustScore(t, s.Fork(), ids...)
+		scores, alternatives, err := s.ScoreAlternatives(context.Background(), ids, k)
+		if err != nil || !slices.Equal(scores, plain) || len(alternatives) != len(ids) {
+			t.Fatalf("%v and %d places: %v", scores, len(alternatives), err)
+		}
+		for i, a := range alternatives {
+			if !slices.Equal(a, want[i][:k]) {
+				t.Errorf("place %d: %v, want %v", i, a, want[i][:k])
+			}
+		}
+	}
+	if scores, alternatives, err := newSession(t, m).ScoreAlternatives(context.Background(), ids, 2); err != nil || !math.IsNaN(scores[0]) || alternatives[0] != nil || len(alternatives[1]) != 2 {
+		t.Errorf("in an empty session: %v %v %v", scores[0], alternatives[0], err)
+	}
+	if _, _, err := s.ScoreAlternatives(context.Background(), nil, -1); !errors.Is(err, ErrOption) {
+		t.Errorf("−1 alternatives: %v", err)
+	}
+}

@@ -3,6 +3,8 @@ package openai
 import (
 	"encoding/json"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -47,8 +49,8 @@ func (c *call) completions(f fields) {
 	if bad == nil {
 		stream, withUsage, bad = f.streaming()
 	}
-	if bad == nil && echo && j.scores {
-		bad = unsupported("echo", "it cannot go with logprobs yet")
+	if j.judges = echo && j.scores; j.judges && stream && bad == nil {
+		bad = unsupported("echo", "with logprobs it cannot be streamed")
 	}
 	if bad != nil {
 		c.fail(bad)
@@ -75,8 +77,11 @@ func (c *call) completions(f fields) {
 		for i := range a.choices {
 			done := completionChoice{Text: echoes[i] + a.choices[i].text, Index: i, Reason: &a.choices[i].reason}
 			if j.scores {
-				offset := 0
-				done.LogProbs = completionScoresOf(j, a.choices[i].pieces, &offset)
+				offset, pieces := 0, a.choices[i].pieces
+				if judged := a.choices[i].prompt; echo {
+					pieces = slices.Concat(m.echoed(judged), pieces)
+				}
+				done.LogProbs = completionScoresOf(j, pieces, &offset)
 			}
 			all.Choices = append(all.Choices, done)
 		}
@@ -101,7 +106,7 @@ type completionChoice struct {
 // of the same length.
 type completionScores struct {
 	Tokens  []string             `json:"tokens"`
-	Scores  []float64            `json:"token_logprobs"`
+	Scores  []*float64           `json:"token_logprobs"` // null where nothing was before
 	Top     []map[string]float64 `json:"top_logprobs"`
 	Offsets []int                `json:"text_offset"`
 }
@@ -109,19 +114,26 @@ type completionScores struct {
 // completionScoresOf puts the probabilities of tokens into their form. Offset
 // counts the characters of the text so far.
 func completionScoresOf(j *job, pieces []piece, offset *int) *completionScores {
-	s := &completionScores{Tokens: []string{}, Scores: []float64{}, Offsets: []int{}}
+	s := &completionScores{Tokens: []string{}, Scores: []*float64{}, Offsets: []int{}}
 	if j.options.Alternatives > 0 {
 		s.Top = []map[string]float64{}
 	}
 	for _, p := range pieces {
 		s.Tokens = append(s.Tokens, j.model.tokenName(p.id))
-		s.Scores = append(s.Scores, finite(p.logProb))
+		if logProb := finite(p.logProb); math.IsNaN(p.logProb) {
+			s.Scores = append(s.Scores, nil)
+		} else {
+			s.Scores = append(s.Scores, &logProb)
+		}
 		s.Offsets = append(s.Offsets, *offset)
 		*offset += utf8.RuneCountInString(p.text)
 		if s.Top == nil {
 			continue
 		}
-		top := map[string]float64{}
+		var top map[string]float64
+		if p.alternatives != nil {
+			top = map[string]float64{}
+		}
 		for _, a := range p.alternatives {
 			name := j.model.tokenName(a.ID)
 			if have, ok := top[name]; !ok || a.LogProb > have {
@@ -131,6 +143,22 @@ func completionScoresOf(j *job, pieces []piece, offset *int) *completionScores {
 		s.Top = append(s.Top, top)
 	}
 	return s
+}
+
+// echoed returns the tokens of a judged prompt that its text has, each with its part
+// of that.
+func (m *model) echoed(judged []piece) []piece {
+	ids := make([]int, len(judged))
+	for i, p := range judged {
+		ids[i] = p.id
+	}
+	all := slices.Clone(judged[len(ids)-len(m.withoutBegin(ids)):])
+	previous := -1
+	for i := range all {
+		all[i].text = string(m.Tokenizer().AppendNext(nil, previous, all[i].id))
+		previous = all[i].id
+	}
+	return all
 }
 
 // tokenName returns the text of a token, and its bytes, as OpenAI writes them,

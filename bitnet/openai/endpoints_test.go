@@ -1,8 +1,10 @@
 package openai
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"regexp"
 	"strings"
@@ -132,6 +134,58 @@ func TestCompletions(t *testing.T) {
 			t.Errorf("choice %d is %+v, want %q", i, c, want)
 		}
 	}
+}
+
+// TestJudgedPrompts holds the probabilities of a prompt's tokens, as programs that
+// measure models ask for them, against those that the session gives.
+func TestJudgedPrompts(t *testing.T) {
+	s := serving(t, Options{})
+	ids, err := s.models["arithmetic"].encodePrompt("12+7=19")
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := builtIn.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	want, err := session.Score(context.Background(), ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, _ := json.Marshal(ids)
+	begins := builtIn.Tokenizer().AddsBeginOfText()
+	for _, prompt := range []string{`"12+7=19"`, string(tokens)} {
+		for _, most := range []int{0, 4} {
+			answer := s.post("/v1/completions", fmt.Sprintf(`{"prompt":%s,"echo":true,"logprobs":2,"max_tokens":%d,"temperature":0}`, prompt, most))
+			var c struct {
+				Choices []struct {
+					Text     string
+					LogProbs completionScores
+				}
+			}
+			if err := json.Unmarshal([]byte(answer), &c); err != nil {
+				t.Fatal(err)
+			}
+			l, scores := c.Choices[0].LogProbs, want
+			if begins {
+				scores = want[1:]
+			}
+			if len(l.Tokens) < len(scores) || len(l.Scores) != len(l.Tokens) || len(l.Top) != len(l.Tokens) || len(l.Offsets) != len(l.Tokens) || strings.Join(l.Tokens, "") != c.Choices[0].Text {
+				t.Fatalf("%s", answer)
+			}
+			for i, score := range scores {
+				if math.IsNaN(score) {
+					if l.Scores[i] != nil || l.Top[i] != nil {
+						t.Errorf("%s", answer)
+					}
+				} else if *l.Scores[i] != score || len(l.Top[i]) != 2 || l.Offsets[i] != i {
+					t.Errorf("token %d: %v, want %v in %s", i, *l.Scores[i], score, answer)
+				}
+			}
+		}
+	}
+	s.refused("/v1/completions", `{"prompt":"a","echo":true,"logprobs":1,"stream":true}`, http.StatusBadRequest, "echo", "unsupported_parameter")
 }
 
 // TestResponses holds OpenAI's newer interface.

@@ -28,6 +28,7 @@ type job struct {
 	options bitnet.GenerateOptions
 	limit   int  // tokens of an answer; 0 computes the prompt only
 	scores  bool // with the probabilities of the answer's tokens
+	judges  bool // with those of the prompt's tokens, too
 	digest  bool // with a digest of the logits
 
 	// quiet is the field that asks for an answer without thinking, "" for none.
@@ -49,6 +50,7 @@ type choice struct {
 	text      string
 	reasoning string
 	pieces    []piece // with scores only
+	prompt    []piece // if it was judged
 	reason    string  // "stop" or "length"
 	tokens    int     // with the one that ended it
 	digest    string
@@ -222,6 +224,7 @@ func (w *work) choice(ctx context.Context, i int) (err error) {
 		return err
 	}
 	defer p.done(s)
+	a.prompt = p.pieces
 	if j.limit == 0 {
 		a.reason = "length"
 		return w.out.finished(i, a)
@@ -313,6 +316,7 @@ type prompt struct {
 	left     int             // answers that have not begun
 	cached   int             // tokens that had been evaluated before
 	took     time.Duration
+	pieces   []piece // its tokens, judged
 	takeBack func()
 }
 
@@ -338,6 +342,9 @@ func (p *prompt) session(ctx context.Context) (*bitnet.Session, error) {
 func (p *prompt) evaluate(ctx context.Context) (err error) {
 	h, j := p.work.h, p.work.job
 	start := time.Now()
+	if j.judges {
+		return p.judge(ctx)
+	}
 	if p.base, p.cached, err = h.shelf.take(j.model, j.key, p.ids); err != nil {
 		return err
 	}
@@ -353,6 +360,20 @@ func (p *prompt) evaluate(ctx context.Context) (err error) {
 	p.took = time.Since(start)
 	p.takeBack = h.shelf.lend(j.model, j.key, p.base)
 	return nil
+}
+
+// judge has a new session evaluate the prompt and finds how likely each token of it
+// was, which takes the logits that no kept session has.
+func (p *prompt) judge(ctx context.Context) (err error) {
+	j := p.work.job
+	if p.base, err = j.model.NewSession(bitnet.WithContext(j.model.context)); err != nil {
+		return err
+	}
+	scores, alternatives, err := p.base.ScoreAlternatives(ctx, p.ids, j.options.Alternatives)
+	for i := range scores {
+		p.pieces = append(p.pieces, piece{id: p.ids[i], logProb: scores[i], alternatives: alternatives[i]})
+	}
+	return err
 }
 
 // done is told that an answer is done with its session.
