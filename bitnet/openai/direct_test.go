@@ -68,7 +68,7 @@ func TestDigest(t *testing.T) {
 	s := serving(t, Options{})
 	for _, body := range []string{`{"prompt":"12+7=","temperature":0}`, `{"prompt":"12+7=","temperature":0,"max_tokens":1,"logit_bias":{"7":20},"presence_penalty":1}`} {
 		_, header, answer := s.send("POST", "/v1/completions", body, digestHeader, "sha256")
-		ids, bad := s.models["arithmetic"].promptOf(json.RawMessage(`"12+7="`), "")
+		ids, bad := s.models["arithmetic"].promptOf(json.RawMessage(`"12+7="`), "", s.models["arithmetic"].encodePrompt)
 		if bad != nil {
 			t.Fatal(bad)
 		}

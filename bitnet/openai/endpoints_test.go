@@ -103,7 +103,7 @@ func TestTokenize(t *testing.T) {
 // TestCompletions holds what is particular about them.
 func TestCompletions(t *testing.T) {
 	s := serving(t, Options{})
-	ids, bad := s.models["arithmetic"].promptOf(json.RawMessage(`"2+2="`), "")
+	ids, bad := s.models["arithmetic"].promptOf(json.RawMessage(`"2+2="`), "", s.models["arithmetic"].encodePrompt)
 	if bad != nil {
 		t.Fatal(bad)
 	}
