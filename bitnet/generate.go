@@ -63,6 +63,11 @@ type GenerateOptions struct {
 	// [Result], instead of Text. A [Chat] does so by itself where the model's chat
 	// template knows of thinking. Stop holds for both.
 	SplitReasoning bool
+	// Constraint says what the text may be, nil that it may be anything. The
+	// package bitnet/constrain makes constraints of schemas, regular expressions
+	// and grammars.
+	Constraint Constraint
+
 	// Alternatives has [Token.Alternatives] hold so many tokens; 0 none. Each
 	// token then takes all logits, about half as long again.
 	Alternatives int
