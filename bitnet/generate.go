@@ -168,6 +168,9 @@ type Result struct {
 	// ProposedTokens and AcceptedTokens count the tokens that lookahead guessed,
 	// and those of them that were chosen.
 	ProposedTokens, AcceptedTokens int
+	// ForcedTokens counts the tokens to which the constraint left no choice, so that
+	// the model was not asked.
+	ForcedTokens int
 	// PromptTime is the time up to the choice of the first token,
 	// CompletionTime the time from then on.
 	PromptTime, CompletionTime time.Duration
@@ -192,6 +195,7 @@ type Token struct {
 	session *Session
 	after   int    // so many tokens precede it
 	serial  uint64 // of the outcome that it was chosen by
+	forced  bool   // it was not chosen: nothing need have been evaluated after them
 }
 
 // An Alternative is a token that the model held likely, with the logarithm of its
@@ -208,7 +212,17 @@ type Alternative struct {
 // It is NaN where it can no longer be told.
 func (t Token) LogProb() float64 {
 	s := t.session
-	if s == nil || t.ID < 0 || s.last.serial != t.serial || s.evaluated != t.after || s.last.at(t.after) == nil {
+	if s == nil || t.ID < 0 {
+		return math.NaN()
+	}
+	if t.forced {
+		if len(s.tokens) != t.after+1 || s.tokens[t.after] != t.ID || !s.evaluateTo(t.after) {
+			return math.NaN()
+		}
+	} else if s.last.serial != t.serial {
+		return math.NaN()
+	}
+	if s.evaluated != t.after || s.last.at(t.after) == nil {
 		return math.NaN()
 	}
 	place, err := s.know(context.Background(), t.after, allLogits)
@@ -216,6 +230,18 @@ func (t Token) LogProb() float64 {
 		return math.NaN()
 	}
 	return s.logProb(place.logits, t.ID)
+}
+
+// evaluateTo evaluates the session's tokens up to so many, and reports whether it
+// could.
+func (s *Session) evaluateTo(tokens int) bool {
+	for s.cache != nil && s.evaluated < tokens {
+		piece := s.tokens[s.evaluated:min(s.evaluated+BlockTokens, tokens)]
+		if s.evaluate(context.Background(), piece, 1, allLogits) != nil {
+			return false
+		}
+	}
+	return s.cache != nil
 }
 
 // logProb returns the logarithm of the probability that logits give a token.
@@ -339,36 +365,47 @@ func (s *Session) generate(ctx context.Context, prompt []int, o *GenerateOptions
 	}
 	start := time.Now()
 	evaluated := s.evaluated
-	w := o.want(s.model)
-	if err := s.extend(ctx, prompt, w, o.Progress); err != nil {
+	g := generation{s: s, o: o, start: start, yield: yield, text: assembler{stops: o.Stop}, free: o.want(s.model)}
+	var err error
+	if g.c, err = s.constrain(o); err != nil {
+		return nil, err
+	}
+	if err := g.look(); err != nil {
+		return nil, err
+	}
+	if err := s.extend(ctx, prompt, g.want(), o.Progress); err != nil {
 		return nil, err
 	}
 	defer s.model.passes.leave(&s.request)
 	r := &Result{PromptTokens: s.evaluated - min(evaluated, s.evaluated)}
-	s.result = r
+	s.result, g.r = r, r
 	s.sampling.seed(o.Seed)
-	g := generation{s: s, o: o, r: r, yield: yield, text: assembler{stops: o.Stop}}
-	var err error
-	for r.Reason == "" {
+	for r.Reason == "" && err == nil {
 		if len(s.tokens) >= s.context {
 			r.Reason = StopContext
 			break
 		}
+		var forced bool
+		if forced, err = g.takeForced(); err != nil {
+			break
+		} else if forced {
+			err = ctx.Err()
+			continue
+		}
 		var drafts []int
-		if drafts, err = s.evaluateDrafts(ctx, g.room(), w); err != nil {
+		if drafts, err = g.evaluateDrafts(ctx); err != nil {
 			break
 		}
 		right := 0
 		for r.Reason == "" {
+			var id int
 			var p *place
-			if p, err = s.know(ctx, s.evaluated, w); err != nil {
+			if id, p, err = g.choose(ctx); err != nil {
 				break
 			}
-			id := s.choose(p, o, r.Tokens)
-			if r.CompletionTokens == 0 {
-				r.PromptTime = time.Since(start)
+			if err = g.take(id, p); err != nil {
+				break
 			}
-			g.take(id, p)
 			if s.cache == nil || r.Reason != "" || right == len(drafts) || id != drafts[right] || len(s.tokens) != s.evaluated+1 {
 				break
 			}
@@ -402,18 +439,19 @@ func (s *Session) generate(ctx context.Context, prompt []int, o *GenerateOptions
 }
 
 // evaluateDrafts evaluates what has been chosen and not been evaluated, together
-// with a guess of at most n tokens, which is returned. What is evaluated counts
-// without the guess, although the cache and the outcome reach to its end.
-func (s *Session) evaluateDrafts(ctx context.Context, n int, w want) ([]int, error) {
+// with a guess, which is returned. What is evaluated counts without the guess,
+// although the cache and the outcome reach to its end.
+func (g *generation) evaluateDrafts(ctx context.Context) ([]int, error) {
+	s := g.s
 	var drafts []int
 	if s.cache != nil && len(s.tokens) == s.evaluated+1 && !s.model.passes.crowded.Load() {
-		drafts = s.lookahead.guess(s.tokens, n)
+		drafts = s.lookahead.guess(s.tokens, g.room())
 	}
-	if len(drafts) == 0 {
-		return nil, s.extend(ctx, nil, w, nil)
+	if len(drafts) == 0 || g.c != nil && !g.c.allows(drafts[0]) {
+		return nil, s.extend(ctx, nil, g.want(), nil)
 	}
 	s.pending = append(append(s.pending[:0], s.tokens[s.evaluated:]...), drafts...)
-	if err := s.evaluate(ctx, s.pending, len(s.pending), w); err != nil {
+	if err := s.evaluate(ctx, s.pending, len(s.pending), g.free); err != nil {
 		s.back(len(s.tokens))
 		return nil, err
 	}
@@ -426,6 +464,9 @@ type generation struct {
 	s     *Session
 	o     *GenerateOptions
 	r     *Result
+	c     *constrained // nil for none
+	free  want         // what choosing among all tokens takes
+	start time.Time
 	yield func(Token) bool
 	text  assembler
 	all   strings.Builder
@@ -444,11 +485,57 @@ func (g *generation) room() int {
 	return n - 1
 }
 
+// look asks the guide, where there is one, about the next token.
+func (g *generation) look() error {
+	if g.c == nil {
+		return nil
+	}
+	return g.c.look()
+}
+
+// takeForced takes the next token where there is no choice: neither it nor what
+// comes before it has to be evaluated for that. It ends a text that must end where
+// no token says so.
+func (g *generation) takeForced() (bool, error) {
+	if err := g.look(); g.c == nil || err != nil {
+		return false, err
+	}
+	if g.c.over {
+		g.r.Reason = StopEndToken
+		return true, nil
+	}
+	if g.c.forced < 0 || g.o.Alternatives > 0 {
+		return false, nil
+	}
+	g.r.ForcedTokens++
+	return true, g.take(g.c.forced, nil)
+}
+
+// choose returns the token that follows the evaluated ones, with its place.
+func (g *generation) choose(ctx context.Context) (id int, p *place, err error) {
+	s := g.s
+	know := func(w want) (*place, error) { return s.know(ctx, s.evaluated, w) }
+	if err := g.look(); err != nil {
+		return 0, nil, err
+	}
+	if g.c != nil {
+		return g.chooseAllowed(know)
+	}
+	if p, err = know(g.free); err != nil {
+		return 0, nil, err
+	}
+	return s.choose(p, g.o, g.r.Tokens), p, nil
+}
+
 // take adds a token that was chosen in a place to the session and to the result,
-// which gets its Reason where generation ends with it.
-func (g *generation) take(id int, p *place) {
+// which gets its Reason where generation ends with it. A token that was forced has
+// no place.
+func (g *generation) take(id int, p *place) error {
 	s, r := g.s, g.r
-	t := Token{ID: id, session: s, after: len(s.tokens), serial: s.last.serial}
+	if r.CompletionTokens == 0 {
+		r.PromptTime = time.Since(g.start)
+	}
+	t := Token{ID: id, session: s, after: len(s.tokens), serial: s.last.serial, forced: p == nil}
 	r.CompletionTokens++
 	if g.o.Logits != nil {
 		g.o.Logits(id, p.logits)
@@ -459,12 +546,16 @@ func (g *generation) take(id int, p *place) {
 	switch {
 	case special && slices.Contains(g.o.Stop, string(g.piece)):
 		r.Reason = StopString
-		return
+		return nil
 	case slices.Contains(s.model.endTokens, id) || slices.Contains(g.o.EndTokens, id):
 		r.Reason = StopEndToken
-		return
+		return nil
 	}
 	r.Tokens = append(r.Tokens, id)
+	var err error
+	if g.c != nil {
+		err = g.c.accept(id)
+	}
 	if g.o.Alternatives > 0 {
 		t.Alternatives = s.alternatives(p.logits, g.o.Alternatives)
 	}
@@ -479,6 +570,7 @@ func (g *generation) take(id int, p *place) {
 	if !g.yield(t) && r.Reason == "" {
 		r.Reason = StopBreak
 	}
+	return err
 }
 
 // certain returns the text that has become certain, with all everything that is

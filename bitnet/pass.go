@@ -85,6 +85,7 @@ type request struct {
 	first  int     // position of the first of them
 	places []place // for as many tokens at the end
 	want   want
+	named  []int // the tokens of someLogits, in ascending order
 
 	document bool // it waits behind generation, however short it is
 
@@ -108,19 +109,21 @@ type want int
 const (
 	vectorsOnly want = 0
 	allLogits   want = -1
+	someLogits  want = -2 // those that the request names
 )
 
 // A place is what has been computed after one token.
 type place struct {
 	hidden   []float32    // the vector that the head multiplies
-	largest  engine.Query // the largest logits, where Found
+	largest  engine.Query // the largest logits, where Found, or those of some tokens
+	named    bool         // the latter
 	logits   []float32    // all of them, where complete
 	complete bool
 }
 
 // satisfies reports whether the place has what is wanted.
 func (p *place) satisfies(w want) bool {
-	return w == vectorsOnly || p.complete || w > 0 && p.largest.Found && p.largest.K >= int(w)
+	return w == vectorsOnly || p.complete || w == someLogits && p.named || w > 0 && p.largest.Found && p.largest.K >= int(w)
 }
 
 func newPasses(m *Model) *passes {
@@ -454,7 +457,7 @@ func (p *passes) results(r *request) {
 		before := len(r.tokens) - len(r.places) // tokens of which nothing is wanted
 		for t := max(r.evaluated, before); t < r.evaluated+r.rows; t++ {
 			place := &r.places[t-before]
-			place.largest.Found, place.complete = false, false
+			place.largest.Found, place.named, place.complete = false, false, false
 			if !p.model.finish(place.hidden, r.row+t-r.evaluated) {
 				r.err = ErrNotFinite
 				return
@@ -463,7 +466,7 @@ func (p *passes) results(r *request) {
 		r.evaluated += r.rows
 	}
 	if r.left() == 0 && r.want != vectorsOnly {
-		p.heads.add(r.places, r.want)
+		p.heads.add(r.places, r.want, r.named)
 	}
 }
 
@@ -471,19 +474,24 @@ func (p *passes) results(r *request) {
 type heads struct {
 	some    []*place // the largest ones
 	queries []*engine.Query
+	named   []*engine.Query
 	all     []*place
 	vectors [][]float32
 	logits  [][]float32
 }
 
-func (h *heads) add(places []place, w want) {
+func (h *heads) add(places []place, w want, named []int) {
 	for i := range places {
 		place := &places[i]
 		switch {
 		case place.satisfies(w):
 		case w > 0:
-			place.largest.X, place.largest.K = place.hidden, int(w)
+			place.largest.X, place.largest.K, place.named = place.hidden, int(w), false
 			h.some = append(h.some, place)
+		case w == someLogits:
+			place.largest.X, place.largest.K, place.named = place.hidden, 0, true
+			place.largest.Rows = append(place.largest.Rows[:0], named...)
+			h.named = append(h.named, &place.largest)
 		default:
 			h.all = append(h.all, place)
 		}
@@ -518,13 +526,17 @@ func (h *heads) compute(m *Model) {
 	if len(h.all) > 0 {
 		m.engine.Logits(h.logits, m.head, h.vectors, release)
 	}
+	if len(h.named) > 0 {
+		m.engine.SomeLogits(m.head, h.named)
+	}
 	if len(h.all)+len(h.some) > 0 {
 		m.served = true
 	}
 	clear(h.some)
 	clear(h.queries)
+	clear(h.named)
 	clear(h.all)
 	clear(h.vectors)
 	clear(h.logits)
-	*h = heads{h.some[:0], h.queries[:0], h.all[:0], h.vectors[:0], h.logits[:0]}
+	*h = heads{h.some[:0], h.queries[:0], h.named[:0], h.all[:0], h.vectors[:0], h.logits[:0]}
 }

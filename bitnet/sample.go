@@ -31,6 +31,8 @@ func likelier(a, b candidate) int {
 type sampling struct {
 	random     rand.PCG
 	changed    []float32
+	spread     []float32
+	some       []float32
 	counts     []int // of tokens; 0 between uses
 	scaled     []float32
 	candidates []candidate
@@ -86,6 +88,22 @@ func (p *sampling) change(logits []float32, held, generated []int, o *GenerateOp
 		})
 	}
 	return p.changed
+}
+
+// changeSome is change for the logits of some tokens.
+func (p *sampling) changeSome(ids []int, logits []float32, vocabulary int, held, generated []int, o *GenerateOptions) []float32 {
+	if len(p.spread) != vocabulary {
+		p.spread = make([]float32, vocabulary)
+	}
+	for i, id := range ids {
+		p.spread[id] = logits[i]
+	}
+	changed := p.change(p.spread, held, generated, o)
+	p.some = p.some[:0]
+	for _, id := range ids {
+		p.some = append(p.some, changed[id])
+	}
+	return p.some
 }
 
 // eachOf calls f for each different token, with how often it occurs.

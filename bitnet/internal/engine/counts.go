@@ -13,6 +13,7 @@ const (
 	normalizations
 	attentions
 	headInt8
+	headRows
 	kernelKinds
 )
 
@@ -22,13 +23,14 @@ var kindNames = [kernelKinds]string{
 	normalizations: "rmsnorm_quantize",
 	attentions:     "attention",
 	headInt8:       "head_i8_screen",
+	headRows:       "head_rows",
 }
 
 // Counts returns how often each kernel was dispatched since the engine was
 // made, by names such as "i2s_matvec_avx512": a product of one matrix and one
 // token, by the kernels for few tokens or for many (i2s_matmul), a normalized
 // token, a token's attention in one layer, a token's product with the head, under
-// the head's type ("head_q6_k").
+// the head's type ("head_q6_k"), with the screen of it or with some of its rows.
 func (e *Engine) Counts() map[string]uint64 {
 	counts := make(map[string]uint64)
 	for kind, n := range e.counts {
