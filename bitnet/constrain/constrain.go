@@ -1,7 +1,6 @@
 package constrain
 
 import (
-	"cmp"
 	"errors"
 	"sync"
 
@@ -34,10 +33,12 @@ type Error struct {
 
 func (e *Error) Error() string {
 	s := e.Reason
-	if e.Keyword != "" {
-		s = e.Keyword + ": " + s
+	for _, before := range []string{e.Keyword, e.Place} {
+		if before != "" {
+			s = before + ": " + s
+		}
 	}
-	return cmp.Or(e.Place, "constraint") + ": " + s
+	return s
 }
 
 // Unwrap returns ErrConstraint and the cause.
@@ -135,6 +136,12 @@ func regular(x *expr) (*Constraint, error) {
 	}
 	return &Constraint{program: p}, nil
 }
+
+// unsupported is what may be right but is not supported.
+type unsupported string
+
+func (e unsupported) Error() string { return string(e) + ": not supported" }
+func (e unsupported) Unwrap() error { return errors.ErrUnsupported }
 
 // cause returns which of the errors that callers may ask for is behind an error.
 func cause(err error) error {

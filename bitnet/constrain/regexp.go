@@ -36,7 +36,7 @@ func translateRegexp(s string) (string, error) {
 				i++
 			}
 			if strings.HasPrefix(s[i+1:], "]") {
-				return "", fmt.Errorf("%w: a class without characters", errors.ErrUnsupported)
+				return "", unsupported("a class without characters")
 			}
 		case c == '[' && inClass:
 			out.WriteString(`\[`) // what begins a class by name in Go is a character
@@ -69,16 +69,16 @@ func translateRegexp(s string) (string, error) {
 				i += used - 1
 			case '0':
 				if i+1 < len(s) && s[i+1] >= '0' && s[i+1] <= '9' {
-					return "", fmt.Errorf(`%w: \0 before a digit`, errors.ErrUnsupported)
+					return "", unsupported(`\0 before a digit`)
 				}
 				out.WriteString(`\x00`)
 			case 'b':
 				if !inClass {
-					return "", fmt.Errorf(`%w: \b, which looks at neighbours`, errors.ErrUnsupported)
+					return "", unsupported(`\b, which looks at neighbours`)
 				}
 				out.WriteString(`\x08`)
 			case 'B', 'A', 'z', 'Z', 'G', 'Q', 'E', 'C', 'a', 'k':
-				return "", fmt.Errorf(`%w: \%c`, errors.ErrUnsupported, e)
+				return "", unsupported(`\` + string(e))
 			default:
 				out.WriteByte('\\')
 				out.WriteByte(e)
@@ -119,7 +119,7 @@ func escapedRune(s string) (rune, int, error) {
 				return (r-0xd800)<<10 + (low - 0xdc00) + 0x10000, 11, nil
 			}
 		}
-		return 0, 0, fmt.Errorf(`%w: \%.5s, half a character`, errors.ErrUnsupported, s)
+		return 0, 0, unsupported(fmt.Sprintf(`\%.5s, half a character`, s))
 	}
 	return 0, 0, bad
 }
@@ -133,11 +133,9 @@ func parseRegexp(s string, encode encoding) (*expr, error) {
 	if !utf8.ValidString(s) {
 		return nil, errors.New("the expression is not valid UTF-8")
 	}
-	if at := strings.Index(s, "(?"); at >= 0 {
-		for _, look := range []string{"(?=", "(?!", "(?<=", "(?<!"} {
-			if strings.Contains(s, look) {
-				return nil, fmt.Errorf("%w: looking ahead or back by %s", errors.ErrUnsupported, look)
-			}
+	for _, look := range []string{"(?=", "(?!", "(?<=", "(?<!"} {
+		if strings.Contains(s, look) {
+			return nil, unsupported("looking ahead or back by " + look)
 		}
 	}
 	own, err := translateRegexp(s)
@@ -225,7 +223,7 @@ func fromSyntax(r *syntax.Regexp, encode encoding) (*expr, error) {
 		all, err := parts()
 		return either(all...), err
 	}
-	return nil, fmt.Errorf("%w: %v", errors.ErrUnsupported, r)
+	return nil, unsupported(r.String())
 }
 
 func validText(s string) bool { return utf8.ValidString(s) }

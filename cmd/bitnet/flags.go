@@ -109,7 +109,7 @@ func (m *modelFlags) register(flags *flag.FlagSet, s settings) {
 // checkNames refuses names of files that were given as nothing, as by a variable
 // of a script that is not set: the built-in model is for whoever names none.
 func checkNames(flags *flag.FlagSet) error {
-	for _, name := range []string{"model", "tokenizer", "prompt-file", "load", "save", "file"} {
+	for _, name := range []string{"model", "tokenizer", "prompt-file", "load", "save", "file", "json-schema", "grammar"} {
 		if given(flags, name) && flags.Lookup(name).Value.String() == "" {
 			return usagef("--%s is given, but empty: name a file, or leave it out", name)
 		}

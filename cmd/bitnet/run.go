@@ -27,7 +27,7 @@ nothing else does; timings go to standard error.
                     at its end; - is standard input, and the default
   --max-tokens N    generate N tokens at most; 0 means until the context is full
                     (default: 128)
-` + generationHelp + `  --json            print one JSON object when done: text, tokens,
+` + constraintHelp + generationHelp + `  --json            print one JSON object when done: text, tokens,
                     prompt_tokens, completion_tokens, reason, seed (null where
                     greedy), model, kernels, threads, timings
 
@@ -77,6 +77,8 @@ func runPrompt(c *call) error {
 	flags := c.newFlags()
 	model.register(flags, c.settings)
 	generation.register(flags, c.settings, 128)
+	var constraint constraintFlags
+	constraint.register(flags)
 	prompt := flags.String("prompt", "", "")
 	promptFile := flags.String("prompt-file", "", "")
 	asJSON := flags.Bool("json", false, "")
@@ -104,6 +106,9 @@ func runPrompt(c *call) error {
 		}
 	}
 
+	if options.Constraint, err = constraint.constraint(c); err != nil {
+		return err
+	}
 	m, loading, err := model.open(c)
 	if err != nil {
 		return err
