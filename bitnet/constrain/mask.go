@@ -95,6 +95,7 @@ type rest struct {
 func (v *vocabulary) newLocal(t *terminal, at int32) *local {
 	l := &local{}
 	d := t.dfa
+	next, classes := d.next, d.classes
 	var states, starts [longestToken + 1]int32
 	states[0] = at
 	stay := staying{v: v, bounded: t.bounded()}
@@ -106,7 +107,7 @@ func (v *vocabulary) newLocal(t *terminal, at int32) *local {
 		if t.inside != 0 && from == t.inside && n.char != '"' {
 			begun++
 		}
-		to := d.step(from, n.char)
+		to := next[int(from)*classes+int(d.class[n.char])]
 		if to == 0 {
 			i = int(n.skip)
 			continue
@@ -172,7 +173,7 @@ func (s *staying) put(e ending) {
 	if s.masks[at] == nil {
 		s.masks[at] = make([]uint64, s.v.words())
 	}
-	s.v.allow(s.masks[at], e.token)
+	allow(s.masks[at], e.token)
 }
 
 func (s *staying) keep(l *local) {
@@ -243,6 +244,7 @@ func (m *machine) mask(s *state) []uint64 {
 	if len(others) > 0 {
 		m.allowAll(mask, others)
 	}
+	m.vocabulary.double(mask)
 	if s.era == m.era {
 		s.mask = mask
 		m.spend(8 * len(mask))
@@ -263,7 +265,7 @@ func (m *machine) allowAll(mask []uint64, some []configuration) {
 		}
 		m.path[n.depth+1] = to
 		if n.token >= 0 {
-			v.allow(mask, n.token)
+			allow(mask, n.token)
 		}
 		i++
 	}
@@ -287,7 +289,7 @@ func (m *machine) allowInside(mask []uint64, c configuration) bool {
 	for _, list := range [...][]ending{l.few, l.more} {
 		for _, e := range list {
 			if e.starts <= most {
-				v.allow(mask, e.token)
+				allow(mask, e.token)
 			}
 		}
 	}
@@ -314,7 +316,7 @@ func (m *machine) allowInside(mask []uint64, c configuration) bool {
 	}
 	for _, e := range l.ended {
 		if allowed(e, 0) {
-			v.allow(mask, e.token)
+			allow(mask, e.token)
 		}
 	}
 	if c.after == nil {
@@ -331,7 +333,7 @@ func (m *machine) allowInside(mask []uint64, c configuration) bool {
 		m.path[n.depth+1] = to
 		for _, e := range l.ending[n.from:n.to] {
 			if allowed(e, int(n.depth)+1) {
-				v.allow(mask, e.token)
+				allow(mask, e.token)
 			}
 		}
 		i++

@@ -30,6 +30,9 @@ func JSONSchema(schema []byte) (*Constraint, error) {
 	if err != nil {
 		return nil, err
 	}
+	if start == nothing {
+		return nil, &Error{Reason: "no value fits the schema"}
+	}
 	for len(c.queue) > 0 {
 		next := c.queue[len(c.queue)-1]
 		c.queue = c.queue[:len(c.queue)-1]

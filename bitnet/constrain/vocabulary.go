@@ -17,7 +17,7 @@ import (
 // goes through memory in one direction.
 type vocabulary struct {
 	nodes []treeNode
-	same  []int32  // of a token, the next with the same bytes, or −1
+	twins []twin   // tokens that are not in the tree, as another has their bytes
 	text  []byte   // of all tokens, one after the other
 	from  []uint32 // where that of a token begins; one more at the end
 
@@ -31,6 +31,9 @@ type treeNode struct {
 	depth uint16 // bytes before this one
 	char  byte
 }
+
+// twin is a token with the bytes of an earlier one.
+type twin struct{ token, first int32 }
 
 // longestToken is how many bytes the walk has room for. Longer tokens do not take
 // part: whatever they stand for can be written with shorter ones.
@@ -70,7 +73,7 @@ func vocabularyOf(t *tokenizer.Tokenizer) *vocabulary {
 
 func newVocabulary(t *tokenizer.Tokenizer) *vocabulary {
 	n := t.VocabularySize()
-	v := &vocabulary{same: make([]int32, n), from: make([]uint32, n+1), locals: map[localKey]*local{}}
+	v := &vocabulary{from: make([]uint32, n+1), locals: map[localKey]*local{}}
 	v.text = make([]byte, 0, 8*n)
 	// Sorted by their first bytes, and only where these are equal by the rest.
 	type entry struct {
@@ -80,7 +83,6 @@ func newVocabulary(t *tokenizer.Tokenizer) *vocabulary {
 	entries := make([]entry, 0, n)
 	for id := range n {
 		v.from[id] = uint32(len(v.text))
-		v.same[id] = -1
 		if !t.IsSpecial(id) {
 			v.text = t.AppendToken(v.text, id)
 		}
@@ -108,7 +110,7 @@ func newVocabulary(t *tokenizer.Tokenizer) *vocabulary {
 	for i, e := range entries {
 		id, token := e.id, v.token(e.id)
 		if i > 0 && bytes.Equal(token, before) {
-			v.same[entries[i-1].id] = id
+			v.twins = append(v.twins, twin{id, v.nodes[len(v.nodes)-1].token})
 			continue
 		}
 		common := 0
@@ -133,17 +135,21 @@ func newVocabulary(t *tokenizer.Tokenizer) *vocabulary {
 	return v
 }
 
-func (v *vocabulary) size() int { return len(v.same) }
+func (v *vocabulary) size() int { return len(v.from) - 1 }
 
 // words is the length of a mask.
-func (v *vocabulary) words() int { return (len(v.same) + 63) / 64 }
+func (v *vocabulary) words() int { return (v.size() + 63) / 64 }
 
 func (v *vocabulary) token(id int32) []byte { return v.text[v.from[id]:v.from[id+1]] }
 
-// allow sets the bits of a token, and of those that stand for the same.
-func (v *vocabulary) allow(mask []uint64, token int32) {
-	for ; token >= 0; token = v.same[token] {
-		mask[token>>6] |= 1 << (token & 63)
+func allow(mask []uint64, token int32) { mask[token>>6] |= 1 << (token & 63) }
+
+// double allows the tokens that stand for the same as others that are allowed.
+func (v *vocabulary) double(mask []uint64) {
+	for _, twin := range v.twins {
+		if first := twin.first; mask[first>>6]>>(first&63)&1 != 0 {
+			allow(mask, twin.token)
+		}
 	}
 }
 
