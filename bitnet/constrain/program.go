@@ -4,8 +4,8 @@ import "slices"
 
 // Bounds of what is compiled. What exceeds them is ErrTooLarge.
 const (
-	mostRegularNodes = 40_000  // nodes of one regular expression
-	mostStates       = 8_000   // states of its deterministic automaton
+	mostRegularNodes = 100_000 // nodes of one regular expression
+	mostStates       = 20_000  // states of its deterministic automaton
 	mostRegularWork  = 4 << 20 // steps of making it
 	mostNodes        = 200_000 // nodes of all rules
 	mostRules        = 20_000

@@ -154,22 +154,48 @@ func parseRegexp(s string, encode encoding) (*expr, error) {
 	case err != nil:
 		return nil, err
 	}
-	return fromSyntax(tree, encode)
+	p := regexpParser{encode: encode, classes: map[string]*expr{}}
+	return p.fromSyntax(tree)
 }
 
-func fromSyntax(r *syntax.Regexp, encode encoding) (*expr, error) {
+// regexpParser makes expressions of what regexp/syntax has read.
+type regexpParser struct {
+	encode  encoding
+	classes map[string]*expr
+	ranges  int // of characters, so far
+}
+
+// class returns the characters of some ranges, the same expression each time.
+func (p *regexpParser) class(ranges []rune) (*expr, error) {
+	key := string(ranges)
+	x, ok := p.classes[key]
+	if !ok {
+		if p.ranges += len(ranges); p.ranges > mostRegularNodes {
+			return nil, limitError("an expression has more than %d characters and ranges", mostRegularNodes/2)
+		}
+		var all []*expr
+		for pair := range slices.Chunk(ranges, 2) {
+			all = append(all, p.encode(pair[0], pair[1]))
+		}
+		x = either(all...)
+		p.classes[key] = x
+	}
+	return x, nil
+}
+
+func (p *regexpParser) fromSyntax(r *syntax.Regexp) (*expr, error) {
 	parts := func() ([]*expr, error) {
 		all := make([]*expr, len(r.Sub))
 		for i, sub := range r.Sub {
 			var err error
-			if all[i], err = fromSyntax(sub, encode); err != nil {
+			if all[i], err = p.fromSyntax(sub); err != nil {
 				return nil, err
 			}
 		}
 		return all, nil
 	}
 	repeat := func(min, max int) (*expr, error) {
-		part, err := fromSyntax(r.Sub[0], encode)
+		part, err := p.fromSyntax(r.Sub[0])
 		if err != nil {
 			return nil, err
 		}
@@ -183,31 +209,30 @@ func fromSyntax(r *syntax.Regexp, encode encoding) (*expr, error) {
 	case syntax.OpLiteral:
 		all := make([]*expr, len(r.Rune))
 		for i, c := range r.Rune {
-			forms := []*expr{encode(c, c)}
+			forms := []rune{c, c}
 			if r.Flags&syntax.FoldCase != 0 {
 				for f := unicode.SimpleFold(c); f != c; f = unicode.SimpleFold(f) {
-					forms = append(forms, encode(f, f))
+					forms = append(forms, f, f)
 				}
 			}
-			all[i] = either(forms...)
+			var err error
+			if all[i], err = p.class(forms); err != nil {
+				return nil, err
+			}
 		}
 		return cat(all...), nil
 	case syntax.OpCharClass:
-		var all []*expr
-		for pair := range slices.Chunk(r.Rune, 2) {
-			all = append(all, encode(pair[0], pair[1]))
-		}
-		return either(all...), nil
+		return p.class(r.Rune)
 	case syntax.OpAnyChar:
-		return encode(0, utf8.MaxRune), nil
+		return p.class([]rune{0, utf8.MaxRune})
 	case syntax.OpAnyCharNotNL:
-		return either(encode(0, '\n'-1), encode('\n'+1, utf8.MaxRune)), nil
+		return p.class([]rune{0, '\n' - 1, '\n' + 1, utf8.MaxRune})
 	case syntax.OpBeginText:
 		return &expr{kind: begin}, nil
 	case syntax.OpEndText:
 		return &expr{kind: end}, nil
 	case syntax.OpCapture:
-		return fromSyntax(r.Sub[0], encode)
+		return p.fromSyntax(r.Sub[0])
 	case syntax.OpStar:
 		return repeat(0, -1)
 	case syntax.OpPlus:

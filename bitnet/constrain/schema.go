@@ -64,6 +64,7 @@ type schemaCompiler struct {
 	places    map[int]string // of a rule, for errors
 	known     map[string]*expr
 	queue     []queued
+	joined    int // how many schemas have been found to hold together
 	units     map[*value]int
 	terminals map[string]*terminal
 }
@@ -85,12 +86,14 @@ type together struct {
 type choiceOf struct {
 	keyword string
 	all     *value
-	of      *value // the schema that has it
+	of      *value   // the schema that has it
+	within  []*value // that schema, and those by which it came to hold
 }
 
 const (
-	mostUnits      = 4000 // schemas that hold together at a place
-	mostProperties = 2000
+	mostSchemaRules = 6000
+	mostJoined      = 300_000 // schemas that hold together at a place, over all places
+	mostProperties  = 2000
 )
 
 func unsupportedAt(v *value, keyword, format string, args ...any) error {
@@ -155,8 +158,9 @@ func (c *schemaCompiler) joinTo(t *together, s *value, within []*value) error {
 		return wrongAt(s, "", "the schema refers to itself without an end")
 	case slices.Contains(t.schemas, s):
 		return nil
-	case len(t.schemas) > mostUnits:
-		return &Error{Place: s.place, Reason: "too many schemas hold together", Err: ErrTooLarge}
+	}
+	if c.joined++; c.joined > mostJoined {
+		return &Error{Place: s.place, Reason: "too many schemas hold together in too many ways", Err: ErrTooLarge}
 	}
 	t.schemas = append(t.schemas, s)
 	within = append(within, s)
@@ -199,7 +203,7 @@ func (c *schemaCompiler) joinTo(t *together, s *value, within []*value) error {
 			if err := wantList(s, keyword, of); err != nil {
 				return err
 			}
-			t.choices = append(t.choices, choiceOf{keyword, of, s})
+			t.choices = append(t.choices, choiceOf{keyword, of, s, slices.Clone(within)})
 		}
 	}
 	return nil
@@ -283,8 +287,8 @@ func (c *schemaCompiler) rule(t *together) (*expr, error) {
 	if x, ok := c.known[key]; ok {
 		return x, nil
 	}
-	if len(c.rules.all) > mostRules {
-		return nil, &Error{Reason: fmt.Sprintf("the schema takes more than %d rules", mostRules), Err: ErrTooLarge}
+	if len(c.rules.all) > mostSchemaRules {
+		return nil, &Error{Reason: fmt.Sprintf("the schema takes more than %d rules", mostSchemaRules), Err: ErrTooLarge}
 	}
 	x := &expr{kind: call, rule: c.rules.reserve()}
 	c.known[key] = x
@@ -328,11 +332,11 @@ func (c *schemaCompiler) ruleOf(all []*value) (*expr, error) {
 	return c.rule(t)
 }
 
-// without returns what holds together without the first choice, and with one of its
+// chosen returns what holds together without the first choice, and with one of its
 // schemas instead.
 func (c *schemaCompiler) chosen(t *together, s *value) (*together, error) {
 	u := &together{schemas: slices.Clone(t.schemas), choices: slices.Clone(t.choices[1:])}
-	return u, c.joinTo(u, s, nil)
+	return u, c.joinTo(u, s, t.choices[0].within)
 }
 
 // language returns the expression of schemas that hold together.
