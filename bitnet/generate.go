@@ -63,9 +63,9 @@ type GenerateOptions struct {
 	// [Result], instead of Text. A [Chat] does so by itself where the model's chat
 	// template knows of thinking. Stop holds for both.
 	SplitReasoning bool
-	// Constraint says what the text may be, nil that it may be anything. The
-	// package bitnet/constrain makes constraints of schemas, regular expressions
-	// and grammars.
+	// Constraint says what all of the text may be, so that there is no thinking
+	// ahead of it; nil that it may be anything. The package bitnet/constrain makes
+	// constraints of schemas, regular expressions and grammars.
 	Constraint Constraint
 
 	// Alternatives has [Token.Alternatives] hold so many tokens; 0 none. Each

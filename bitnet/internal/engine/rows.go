@@ -13,7 +13,7 @@ func (e *Engine) SomeLogits(h *Head, queries []*Query) {
 			j.exacts = append(j.exacts, exact{i, at})
 		}
 	}
-	j.x.Set(h.table, j.vectors...)
+	e.fail(j.x.Set(h.table, e.integer, j.vectors...))
 	clear(j.vectors)
 	e.counts[headRows] += uint64(len(queries))
 	e.Pool.Run(partsOf(len(j.exacts), exactRowsPerPart), j.exact)
