@@ -48,7 +48,8 @@
 //   - minLength, maxLength, pattern, format: date, time, date-time, uuid, email,
 //     ipv4, ipv6, uri
 //   - minimum, maximum, exclusiveMinimum, exclusiveMaximum; multipleOf with whole
-//     numbers. Numbers have at most 20 digits before and behind the point
+//     numbers up to 1000. Numbers have at most 20 digits before and behind the
+//     point; those that must be multiples are no larger than 2⁵³
 //   - anyOf, allOf; oneOf where it can be seen that no value fits two of its schemas
 //   - $ref within the schema, recursive too, $defs, definitions, $anchor
 //

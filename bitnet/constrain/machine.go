@@ -34,7 +34,7 @@ type machine struct {
 }
 
 // roomFor bounds what a machine keeps, in bytes.
-const roomFor = 24 << 20
+const roomFor = 8 << 20
 
 // mostConfigurations bounds a state: what can be read in more ways at once is not
 // allowed.

@@ -761,10 +761,15 @@ func (c *schemaCompiler) values(s *shape) (*expr, error) {
 	return either(all...), nil
 }
 
-// wholeBounds returns the least and the largest whole number.
+// wholeBounds returns the least and the largest whole number. What must be a multiple
+// is no larger than what a float64 holds exactly: many a reader has no better.
 func (s *shape) wholeBounds() (lo, hi *big.Int) {
-	lo, hi = new(big.Int).Neg(largestWhole), new(big.Int).Set(largestWhole)
 	one := big.NewInt(1)
+	most := largestWhole
+	if len(s.multiples) > 0 {
+		most = big.NewInt(1<<53 - 1)
+	}
+	lo, hi = new(big.Int).Neg(most), most
 	if s.lo != nil { // rounded up, or to the next
 		n := new(big.Int).Div(s.lo.at.Num(), s.lo.at.Denom()) // towards −∞, the denominator being positive
 		if !s.lo.at.IsInt() || s.lo.exclusive {

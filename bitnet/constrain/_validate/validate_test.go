@@ -199,6 +199,28 @@ func (m mask) ids(to []int) []int {
 	return to
 }
 
+func (m mask) count() (n int) {
+	for _, word := range m {
+		n += bits.OnesCount64(word)
+	}
+	return n
+}
+
+// pick returns one of the tokens, by its rank.
+func (m mask) pick(rank int) int {
+	for i, word := range m {
+		if n := bits.OnesCount64(word); rank >= n {
+			rank -= n
+			continue
+		}
+		for ; rank > 0; rank-- {
+			word &= word - 1
+		}
+		return 64*i + bits.TrailingZeros64(word)
+	}
+	panic("no such rank")
+}
+
 // accepts says how the tokens of a text are taken: whether all of them are allowed
 // and the text may end behind them, in the tokenizer's own cut, and in any.
 func accepts(t testing.TB, c *constrain.Constraint, tok *tokenizer.Tokenizer, text string) (canonical, any bool) {
@@ -415,22 +437,21 @@ func random(t testing.TB, r *rand.Rand, c *constrain.Constraint, tok *tokenizer.
 	g := start(t, c, tok)
 	m := maskFor(tok)
 	var text []byte
-	var ids []int
 	for n := 0; n < 20*most; n++ {
 		clear(m)
 		end := g.Mask(m)
-		ids = m.ids(ids)
-		if len(ids) == 0 && !end {
+		count := m.count()
+		if count == 0 && !end {
 			t.Fatalf("nothing may follow %q", text)
 		}
-		if end && (n > most || r.IntN(len(ids)+1) == 0 || r.IntN(4) == 0) {
+		if end && (n > most || r.IntN(count+1) == 0 || r.IntN(4) == 0) {
 			return string(text), true
 		}
-		id := ids[r.IntN(len(ids))]
+		id := m.pick(r.IntN(count))
 		if n > most {
 			best := -1
-			for range 100 {
-				at := ids[r.IntN(len(ids))]
+			for range 20 {
+				at := m.pick(r.IntN(count))
 				if s := closing(string(tok.AppendToken(nil, at))); s > best {
 					best, id = s, at
 				}
