@@ -8,14 +8,13 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gobitnet/gobitnet/bitnet"
+	"github.com/gobitnet/gobitnet/cmd/internal/output"
 )
 
 var logitsCommand = command{
@@ -147,48 +146,25 @@ func parseTokens(list string) ([]int, error) {
 // writeFile has write fill a file that appears under its name only when it is
 // complete. What is there and is no regular file, such as a pipe, is written to
 // as it is.
-func writeFile(path string, write func(io.Writer) error) (err error) {
-	path, name := resolve(path), path
-	flag := os.O_WRONLY
-	temporary := path
-	if info, err := os.Stat(path); err != nil || info.Mode().IsRegular() {
-		temporary = fmt.Sprintf("%s.%016x.tmp", path, rand.Uint64())
-		flag |= os.O_CREATE | os.O_EXCL
-	}
-	f, err := os.OpenFile(temporary, flag, 0o666)
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w: choose another file", name, cause(err))
-	}
-	replaces := temporary != path
-	defer func() {
-		if err != nil && replaces {
-			os.Remove(temporary)
+func writeFile(path string, write func(io.Writer) error) error {
+	var own error // of write itself
+	err := output.Stream(path, func(w io.Writer) error {
+		buffered := bufio.NewWriterSize(w, 1<<20)
+		out := &outputErrors{w: buffered}
+		own = write(out)
+		switch {
+		case out.err != nil:
+			own = nil
+			return out.err
+		case own != nil:
+			return own
 		}
-	}()
-	buffered := bufio.NewWriterSize(f, 1<<20)
-	output := &outputErrors{w: buffered}
-	err = write(output)
-	if err == nil {
-		output.err = buffered.Flush()
+		return buffered.Flush()
+	})
+	if own != nil || err == nil {
+		return own
 	}
-	if closing := f.Close(); err == nil && output.err == nil {
-		output.err = closing
-	}
-	if output.err == nil && err == nil && replaces {
-		output.err = os.Rename(temporary, path)
-	}
-	if output.err != nil {
-		return fmt.Errorf("cannot write %s: %w", name, cause(output.err))
-	}
-	return err
-}
-
-// resolve follows symbolic links, so that the file is replaced and not the link.
-func resolve(path string) string {
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		return target
-	}
-	return path
+	return fmt.Errorf("cannot write %s: %w", path, cause(err))
 }
 
 // outputErrors remembers an error of writing.

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/output"
+	"github.com/gobitnet/gobitnet/cmd/internal/output"
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
 	"github.com/gobitnet/gobitnet/internal/input"
 )

@@ -24,7 +24,7 @@ import (
 	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
 
-	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/output"
+	"github.com/gobitnet/gobitnet/cmd/internal/output"
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
 )
 

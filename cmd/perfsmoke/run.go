@@ -19,8 +19,8 @@ import (
 	"time"
 
 	"github.com/gobitnet/gobitnet/bitnet/synthetic"
+	"github.com/gobitnet/gobitnet/cmd/internal/output"
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/limits"
-	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/output"
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
 )
 

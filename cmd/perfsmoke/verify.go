@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/output"
+	"github.com/gobitnet/gobitnet/cmd/internal/output"
 	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/receipt"
 )
 

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/gobitnet/gobitnet/bitnet/synthetic"
-	"github.com/gobitnet/gobitnet/cmd/perfsmoke/internal/output"
+	"github.com/gobitnet/gobitnet/cmd/internal/output"
 	"github.com/gobitnet/gobitnet/internal/input"
 )
 

@@ -95,3 +95,41 @@ func TestCheckAppend(t *testing.T) {
 	}
 	wantFiles(t, dir, 1)
 }
+
+func TestStream(t *testing.T) {
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "file"), filepath.Join(dir, "link")
+	failure := errors.New("no more")
+	err := Stream(path, func(w io.Writer) error { w.Write([]byte("half")); return failure })
+	if !errors.Is(err, failure) {
+		t.Errorf("error %v", err)
+	}
+	wantFiles(t, dir, 0)
+	stream := func(path, text string) {
+		t.Helper()
+		_, before := os.Stat(path)
+		err := Stream(path, func(w io.Writer) error {
+			if _, err := os.Stat(path); (err == nil) != (before == nil) {
+				t.Error("the file is there before it is complete")
+			}
+			_, err := io.WriteString(w, text)
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	stream(path, "whole")
+	if got := read(t, path); got != "whole" {
+		t.Errorf("%q", got)
+	}
+	if os.Symlink("new", link) != nil {
+		return // no links here
+	}
+	stream(link, "through a link to nothing")
+	if got := read(t, filepath.Join(dir, "new")); got != "through a link to nothing" {
+		t.Errorf("%q", got)
+	}
+	wantFiles(t, dir, 3)
+	stream(os.DevNull, "nobody reads this")
+}

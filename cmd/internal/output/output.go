@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 )
 
 // A File is what is to be written where.
@@ -43,14 +42,14 @@ func Write(files ...File) (err error) {
 			through = append(through, f)
 			continue
 		}
-		r, err := prepare(target, func(w io.Writer) error { _, err := w.Write(f.Data); return err })
+		r, err := prepare(target, contents(f.Data))
 		if err != nil {
 			return err
 		}
 		prepared = append(prepared, r)
 	}
 	for _, f := range through {
-		if err := writeThrough(f.Path, f.Data); err != nil {
+		if err := writeThrough(f.Path, contents(f.Data)); err != nil {
 			return err
 		}
 	}
@@ -60,6 +59,20 @@ func Write(files ...File) (err error) {
 		}
 	}
 	return nil
+}
+
+// Stream has write fill the file at path, as [Write] does with one whose contents
+// are in memory. Signals are for the caller to heed: they may end the process, and
+// leave a file with a name of its own beside the other.
+func Stream(path string, write func(io.Writer) error) error {
+	target, replaced, err := destination(path)
+	if err != nil {
+		return err
+	}
+	if replaced {
+		return Replace(target, write)
+	}
+	return writeThrough(path, write)
 }
 
 // Replace has write fill a regular file, which then takes the place of what is at
@@ -92,7 +105,7 @@ func Check(path string, size int) error {
 		}
 		return f.Close()
 	}
-	r, err := prepare(target, zeros(size))
+	r, err := prepare(target, contents(make([]byte, size)))
 	if err != nil {
 		return err
 	}
@@ -128,15 +141,15 @@ func CheckAppend(path string, size int) error {
 		return nil
 	}
 	defer r.discard()
-	return r.fill(zeros(size))
+	return r.fill(contents(make([]byte, size)))
 }
 
 // waits reports whether somebody may wait at the other end, to whom opening and
 // closing the file would look like its end.
 func waits(info fs.FileInfo) bool { return info.Mode()&fs.ModeNamedPipe != 0 }
 
-func zeros(size int) func(io.Writer) error {
-	return func(w io.Writer) error { _, err := w.Write(make([]byte, size)); return err }
+func contents(data []byte) func(io.Writer) error {
+	return func(w io.Writer) error { _, err := w.Write(data); return err }
 }
 
 // destination says what to write to for path: the file at the end of symbolic
@@ -180,20 +193,18 @@ func standard(info fs.FileInfo) *os.File {
 	return nil
 }
 
-func writeThrough(path string, data []byte) error {
+func writeThrough(path string, write func(io.Writer) error) error {
 	if info, err := os.Stat(path); err == nil {
 		// Opened again, a file would be written from its beginning once more.
 		if f := standard(info); f != nil {
-			_, err := f.Write(data)
-			return err
+			return write(f)
 		}
 	}
 	f, err := openThrough(path)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	return errors.Join(err, f.Close())
+	return errors.Join(write(f), f.Close())
 }
 
 // A replacement is a file beside another one, whose place it is to take.
@@ -224,7 +235,7 @@ func create(target string) (*replacement, error) {
 	}
 	const tries = 10_000
 	for try := 0; ; try++ {
-		path := filepath.Join(filepath.Dir(target), ".perfsmoke-"+strconv.Itoa(os.Getpid())+"-"+strconv.Itoa(try))
+		path := fmt.Sprintf("%s.%d-%d.tmp", target, os.Getpid(), try)
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 		if errors.Is(err, fs.ErrExist) && try < tries {
 			continue
@@ -274,6 +285,10 @@ func (r *replacement) commit() error {
 		return fmt.Errorf("write %s: %w", r.target, errors.Unwrap(err))
 	}
 	r.path = ""
+	if folder, err := os.Open(filepath.Dir(r.target)); err == nil {
+		folder.Sync() // for good, also where the power fails now; some systems cannot
+		folder.Close()
+	}
 	return nil
 }
 
