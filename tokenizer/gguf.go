@@ -185,7 +185,7 @@ func FromGGUF(f *gguf.File) (*Tokenizer, error) {
 		}
 		return t, nil
 	}
-	t.pieceLength, t.wholePieces = form.splitter.pieceLength, form.splitter.wholePieces
+	t.splitter, t.pieceLength, t.wholePieces = form.splitter, form.splitter.pieceLength, form.splitter.wholePieces
 	merges, err := ggufStrings(f, keyMerges, maxMerges)
 	if err != nil {
 		return nil, err

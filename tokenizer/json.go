@@ -192,7 +192,7 @@ func (f *jsonFile) buildByteLevel(t *Tokenizer) error {
 	if name := f.Model.UnknownToken; name != nil {
 		return unsupported("model.unk_token", none, "is %.40q; a byte-level vocabulary needs none, and it is not implemented", *name)
 	}
-	t.pieceLength, t.wholePieces = s.pieceLength, f.Model.IgnoreMerges
+	t.splitter, t.pieceLength, t.wholePieces = s, s.pieceLength, f.Model.IgnoreMerges
 	if err := f.buildVocabulary(t, false); err != nil {
 		return err
 	}

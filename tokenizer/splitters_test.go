@@ -315,3 +315,23 @@ func FuzzSplit(f *testing.F) {
 		}
 	})
 }
+
+// Every splitter has a name that is read as the same one, and its expressions with
+// the wrong use of whole pieces have none, or another.
+func TestSplitterName(t *testing.T) {
+	for i := range splitters {
+		s := &splitters[i]
+		name := (&Tokenizer{splitter: s, wholePieces: s.wholePieces}).Splitter()
+		found := splitterNamed(name)
+		if found == nil || !slices.Equal(found.expressions, s.expressions) || found.wholePieces != s.wholePieces {
+			t.Errorf("%q is called %q", s.names[0], name)
+		}
+		other := (&Tokenizer{splitter: s, wholePieces: !s.wholePieces}).Splitter()
+		if found := splitterNamed(other); other != "" && found.wholePieces == s.wholePieces {
+			t.Errorf("%q with whole pieces %t is called %q", s.names[0], !s.wholePieces, other)
+		}
+	}
+	if name := new(Tokenizer).Splitter(); name != "" {
+		t.Errorf("without a splitter: %q", name)
+	}
+}

@@ -19,7 +19,8 @@ type Tokenizer struct {
 
 	// Byte-level BPE has a splitter and merges; SentencePiece has neither, but
 	// sentencePieces.
-	pieceLength func(text string) int
+	splitter    *splitter
+	pieceLength func(text string) int // the splitter's
 	merges      *mergeTable
 	// wholePieces says that a piece that is a token needs no merging.
 	wholePieces    bool
@@ -268,3 +269,18 @@ func (t *Tokenizer) AddsBeginOfText() bool { return t.addsBeginOfText }
 // AddsEndOfText reports whether the model wants end-of-text behind every text, as
 // models that make embeddings do. Encode never adds it.
 func (t *Tokenizer) AddsEndOfText() bool { return t.addsEndOfText }
+
+// Splitter returns the name that a GGUF has, as tokenizer.ggml.pre, for how the
+// tokenizer cuts texts into pieces and whether a piece that is a token needs no
+// merging. It is "" where there is no name for both together, and for SentencePiece.
+func (t *Tokenizer) Splitter() string {
+	if t.splitter == nil {
+		return ""
+	}
+	for i := range splitters {
+		if s := &splitters[i]; slices.Equal(s.expressions, t.splitter.expressions) && s.wholePieces == t.wholePieces {
+			return s.names[0]
+		}
+	}
+	return ""
+}
