@@ -81,7 +81,7 @@ func completedCommands() []completedCommand {
 
 // summaryOf returns what a help says first about a flag.
 func summaryOf(help, flag string) string {
-	found := regexp.MustCompile(`(?m)^  --` + flag + `(?: [A-Z]+)?\s+(\S.*(?:\n {20}\S.*)*)`).FindStringSubmatch(help)
+	found := regexp.MustCompile(`(?m)^  --?` + flag + `(?: [A-Z]+)?\s+(\S.*(?:\n {20}\S.*)*)`).FindStringSubmatch(help)
 	if found == nil {
 		return ""
 	}

@@ -9,6 +9,7 @@
 //	bitnet embed --model model.gguf "Hello world"
 //	bitnet perplexity --model model.gguf --file text
 //	bitnet serve --model model.gguf
+//	bitnet convert folder -o model.gguf
 //	bitnet pull 2b4t
 //	bitnet models
 //	bitnet rm 2b4t
@@ -56,7 +57,7 @@ var commands []*command
 func init() { // help and completion tell about all, themselves included
 	commands = []*command{
 		&runCommand, &chatCommand, &tokenizeCommand, &inspectCommand, &logitsCommand, &embedCommand, &perplexityCommand, &serveCommand,
-		&pullCommand, &modelsCommand, &removeCommand, &verifyCommand,
+		&convertCommand, &pullCommand, &modelsCommand, &removeCommand, &verifyCommand,
 		&completionCommand, &versionCommand, &helpCommand,
 	}
 }

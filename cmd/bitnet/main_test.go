@@ -227,7 +227,7 @@ func TestHelp(t *testing.T) {
 	if status := run(nil, strings.NewReader(""), &errs, &errs, os.Getenv); status != 2 || errs.String() != overview {
 		t.Errorf("without arguments: status %d and %q", status, errs.String())
 	}
-	flagLine := regexp.MustCompile(`(?m)^  --(\S+)`)
+	flagLine := regexp.MustCompile(`(?m)^  --?(\S+)`)
 	for _, c := range commands {
 		if !strings.Contains(overview, c.name) || !strings.Contains(overview, c.summary) {
 			t.Errorf("help does not list %s", c.name)
