@@ -17,7 +17,7 @@ var avx2 = Kernels{
 	unpackTile:  unpackTileAVX2,
 	mulTile:     mulTileAVX2,
 	scaleSums:   scaleSumsAVX2,
-	blocks:      blocksGeneric,
+	blocks:      blocksAVX2,
 	limits:      limits{readAVX2, peakAVX2, 32 * peakProducts},
 }
 

@@ -1,0 +1,62 @@
+// The body of the functions that multiply rows of blocks with one token,
+//
+//	func(dst *float32, each int, rows *byte, stride int, q *int8, scale *float32, sum *int32, cols int)
+//
+// Eight rows at a time, from eight places that are stride bytes apart: the
+// processor reads ahead in all of them, and is never stopped in all by the end of a
+// page. Each place has so many rows, one behind the other, and so do their products
+// in dst. What includes it gives these macros:
+//
+//	BYTES      of a block of weights
+//	WEIGHTS    in it
+//	BLOCKS     of activations beside it
+//	CONSTANTS  fills registers that stay as they are
+//	BLOCK      multiplies a block of eight rows, at SI and R10, with activations at
+//	           R11 that have scales at R12 and sums at R13, and adds to Y12
+
+	MOVQ dst+0(FP), DI
+	MOVQ each+8(FP), CX
+	MOVQ rows+16(FP), SI
+	MOVQ stride+24(FP), R8
+	MOVQ q+32(FP), DX
+	MOVQ cols+56(FP), BX
+	LEAQ (R8)(R8*2), R9
+	LEAQ (SI)(R8*4), R10
+	CONSTANTS
+	MASK(0x00010001, X13, Y13)
+	MOVQ CX, R14
+	SHLQ $2, R14                // from one place of products to the next
+	LEAQ (R14)(R14*2), R15
+
+row:
+	MOVQ  DX, R11
+	MOVQ  scale+40(FP), R12
+	MOVQ  sum+48(FP), R13
+	MOVQ  BX, AX
+	VPXOR Y12, Y12, Y12
+
+block:
+	BLOCK
+	ADDQ $BYTES, SI
+	ADDQ $BYTES, R10
+	ADDQ $WEIGHTS, R11
+	ADDQ $(4*BLOCKS), R12
+	ADDQ $(4*BLOCKS), R13
+	SUBQ $WEIGHTS, AX
+	JNZ  block
+
+	LEAQ         (DI)(R14*4), AX
+	VEXTRACTI128 $1, Y12, X11
+	VMOVD        X12, (DI)
+	VPEXTRD      $1, X12, (DI)(R14*1)
+	VPEXTRD      $2, X12, (DI)(R14*2)
+	VPEXTRD      $3, X12, (DI)(R15*1)
+	VMOVD        X11, (AX)
+	VPEXTRD      $1, X11, (AX)(R14*1)
+	VPEXTRD      $2, X11, (AX)(R14*2)
+	VPEXTRD      $3, X11, (AX)(R15*1)
+	ADDQ         $4, DI
+	DECQ         CX
+	JNZ          row
+	VZEROUPPER
+	RET
