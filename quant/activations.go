@@ -46,14 +46,21 @@ func (k *Kernels) NewActivations(tokens, cols int, wanted ...Format) (*Activatio
 		case format >= formats:
 			return nil, fmt.Errorf("%w: activations for format %d, which is none", ErrShape, format)
 		case format != I2S:
-			if form := layouts[format].form; a.blocks[form] == nil {
-				a.blocks[form] = k.blocks.newImages(tokens, cols, form)
+			form, minPanel := layouts[format].form, k.blocks.minPanel[format]
+			if a.blocks[form] == nil {
+				a.blocks[form] = &blockImages{form: form, minPanel: minPanel}
 			}
+			a.blocks[form].minPanel = min(a.blocks[form].minPanel, minPanel)
 		case a.q == nil:
 			a.q, a.scale, a.sum = make([]int8, tokens*cols), make([]float32, tokens), make([]int32, tokens)
 			if tokens >= k.minPanel {
 				a.panels = make([]int8, panelsOf(tokens, k.panelTokens)*k.panelTokens*cols)
 			}
+		}
+	}
+	for _, images := range a.blocks {
+		if images != nil {
+			images.makeRoom(tokens, cols, k.blocks.panelTokens)
 		}
 	}
 	return a, nil
@@ -121,8 +128,16 @@ func (a *Activations) Panels() int {
 func (a *Activations) packsTokens() bool { return a.q != nil && a.tokens >= a.kernels.minPanel }
 
 func (a *Activations) packsBlocks() bool {
-	return a.blocks != [forms]*blockImages{} && a.tokens >= a.kernels.blocks.minPanel
+	for _, images := range a.blocks {
+		if images.packs(a.tokens) {
+			return true
+		}
+	}
+	return false
 }
+
+// packs tells whether so many tokens are multiplied in panels by one of the formats.
+func (b *blockImages) packs(tokens int) bool { return b != nil && tokens >= b.minPanel }
 
 // PanelTokens returns how many tokens one panel holds: panel i covers the
 // tokens from i·PanelTokens on.
@@ -147,11 +162,9 @@ func (a *Activations) Pack(panel int) error {
 	if a.packsTokens() {
 		pack(a.panels, a.q, a.cols, lo, hi, a.kernels.panelTokens, a.kernels.packPanel)
 	}
-	if a.packsBlocks() {
-		for _, images := range a.blocks {
-			if images != nil {
-				pack(images.panels, images.q, a.cols, lo, hi, a.kernels.blocks.panelTokens, a.kernels.blocks.packPanel)
-			}
+	for _, images := range a.blocks {
+		if images.packs(a.tokens) {
+			pack(images.panels, images.q, a.cols, lo, hi, a.kernels.blocks.panelTokens, a.kernels.blocks.packPanel)
 		}
 	}
 	return nil

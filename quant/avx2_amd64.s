@@ -3,6 +3,7 @@
 #include "textflag.h"
 #include "prefetch_amd64.h"
 #include "codedots_macros_amd64.h"
+#include "multile_avx2_amd64.h"
 
 DATA wordsOfOne<>+0(SB)/8, $0x0001000100010001
 DATA wordsOfOne<>+8(SB)/8, $0x0001000100010001
@@ -230,33 +231,6 @@ unpackBlocks:
 	VZEROUPPER
 	RET
 
-// FIRST multiplies four columns of 16 rows by one token's.
-#define FIRST(offset, sum, sum8) \
-	VPBROADCASTD offset(DX), Y14 \
-	VPMADDUBSW   Y14, Y12, sum \
-	VPMADDUBSW   Y14, Y13, sum8
-
-// TOKEN does the same and adds to the sums.
-#define TOKEN(offset, sum, sum8) \
-	VPBROADCASTD offset(DX), Y14 \
-	VPMADDUBSW   Y14, Y12, Y15 \
-	VPMADDUBSW   Y14, Y13, Y14 \
-	VPADDW       Y15, sum, sum \
-	VPADDW       Y14, sum8, sum8
-
-// STEP multiplies four columns of 16 rows by those of six tokens. The tile comes
-// from the second-level cache and is asked for ahead.
-#define STEP(PRODUCT, step) \
-	PREFETCHT0 (step*64+512)(SI) \
-	VMOVDQU    (step*64)(SI), Y12 \
-	VMOVDQU    (step*64+32)(SI), Y13 \
-	PRODUCT(step*24+0, Y0, Y1) \
-	PRODUCT(step*24+4, Y2, Y3) \
-	PRODUCT(step*24+8, Y4, Y5) \
-	PRODUCT(step*24+12, Y6, Y7) \
-	PRODUCT(step*24+16, Y8, Y9) \
-	PRODUCT(step*24+20, Y10, Y11)
-
 #define WIDEN2(token, sum, sum8) \
 	VPMADDWD Y15, sum, sum \
 	VPMADDWD Y15, sum8, sum8 \
@@ -289,24 +263,14 @@ group:
 	MOVQ R8, R9                 // columns to come
 
 block:
-	STEP(FIRST, 0)
-	STEP(TOKEN, 1)
-	STEP(TOKEN, 2)
-	STEP(TOKEN, 3)
+	SIXTEEN(FIRST)
 	MOVQ $7, CX
 
 steps:
-	ADDQ $256, SI
-	ADDQ $96, DX
-	STEP(TOKEN, 0)
-	STEP(TOKEN, 1)
-	STEP(TOKEN, 2)
-	STEP(TOKEN, 3)
+	SIXTEEN(TOKEN)
 	DECQ CX
 	JNZ  steps
 
-	ADDQ    $256, SI
-	ADDQ    $96, DX
 	VMOVDQU wordsOfOne<>(SB), Y15
 	WIDEN2(0, Y0, Y1)
 	WIDEN2(1, Y2, Y3)

@@ -20,8 +20,9 @@ type blockKernels struct {
 	// belong to the implementation.
 	tileRows, panelTokens int
 
-	// minPanel is the number of tokens from which on tiles are faster than dots.
-	minPanel int
+	// minPanel is the number of tokens from which on tiles are faster than dots, for
+	// each format.
+	minPanel [formats]int
 
 	// packPanel arranges up to panelTokens tokens, q[t·cols:(t+1)·cols] each, as a
 	// panel of panelTokens·cols bytes; tokens that are missing are zeros.
@@ -41,23 +42,22 @@ type blockKernels struct {
 
 // blockImages are activations in one form, for formats whose blocks have scales.
 type blockImages struct {
-	form   form
-	q      []int8    // token after token, in the form's order
-	scale  []float32 // of each block, and of missing tokens of the last panel
-	sum    []int32   // Σ q of each block, likewise
-	panels []int8
+	form     form
+	minPanel int       // the smallest of the formats'
+	q        []int8    // token after token, in the form's order
+	scale    []float32 // of each block, and of missing tokens of the last panel
+	sum      []int32   // Σ q of each block, likewise
+	panels   []int8
 }
 
-func (k *blockKernels) newImages(tokens, cols int, form form) *blockImages {
-	images := &blockImages{form: form, q: make([]int8, tokens*cols)}
-	room := tokens
-	if tokens >= k.minPanel {
-		room = panelsOf(tokens, k.panelTokens) * k.panelTokens
-		images.panels = make([]int8, room*cols)
+func (b *blockImages) makeRoom(tokens, cols, panelTokens int) {
+	b.q = make([]int8, tokens*cols)
+	if tokens >= b.minPanel {
+		tokens = panelsOf(tokens, panelTokens) * panelTokens
+		b.panels = make([]int8, tokens*cols)
 	}
-	blocks := room * (cols / form.size())
-	images.scale, images.sum = make([]float32, blocks), make([]int32, blocks)
-	return images
+	blocks := tokens * (cols / b.form.size())
+	b.scale, b.sum = make([]float32, blocks), make([]int32, blocks)
 }
 
 // token returns what belongs to tokens from lo up to hi.
@@ -104,7 +104,7 @@ const (
 
 func (k *Kernels) multiplyBlocks(dst []float32, stride int, m Matrix, a *Activations, images *blockImages, scratch *Scratch) {
 	rowBytes := m.format.rowBytes(m.cols)
-	if a.tokens >= k.blocks.minPanel {
+	if a.tokens >= k.blocks.minPanel[m.format] {
 		k.multiplyBlockTiles(dst, stride, m, a, images, scratch)
 		return
 	}

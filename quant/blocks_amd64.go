@@ -29,3 +29,40 @@ func blockDotsAMD64(multiply blockRows, dst []float32, rows []byte, q []int8, sc
 		dst[r] = same[0]
 	}
 }
+
+// unpackRowsBlocks unpacks eight rows, stride bytes apart, into half of a group.
+type unpackRowsBlocks func(tile *byte, scales *float32, rows *byte, stride, cols int)
+
+// unpackBlockTileAMD64 is the unpackTile of a format, by its unpackRowsBlocks. Tiles
+// and panels are those of I2_S.
+func unpackBlockTileAMD64(f Format, unpack unpackRowsBlocks, tile []byte, scales []float32, rows []byte, cols int) {
+	const eight = placesAMD64
+	rowBytes := f.rowBytes(cols)
+	n := len(rows) / rowBytes
+	for r := 0; r < n; r += eight {
+		at := r/groupRows*groupRows*cols + r%groupRows*4
+		if n-r < eight {
+			unpackBlockRows(f, tile[at:], scales[r:], rows[r*rowBytes:], cols)
+			return
+		}
+		unpack(&tile[at], &scales[r], &rows[r*rowBytes], rowBytes, cols)
+	}
+}
+
+// unpackBlockRows does so for fewer rows.
+func unpackBlockRows(f Format, half []byte, scales []float32, rows []byte, cols int) {
+	l := &layouts[f]
+	var codes [256]byte
+	for r := range len(rows) / f.rowBytes(cols) {
+		for at := 0; at < cols; at += l.weights {
+			block := rows[(r*cols+at)/l.weights*l.bytes:][:l.bytes]
+			unpackBlock(codes[:l.weights], block, f)
+			for i := 0; i < l.weights; i += 4 {
+				copy(half[(at+i)*groupRows+r*4:], codes[i:i+4])
+			}
+			for i := 0; i < l.weights; i += l.form.size() {
+				scales[(at+i)/l.form.size()*tileRowsAMD64+r] = blockScale(block, f)
+			}
+		}
+	}
+}

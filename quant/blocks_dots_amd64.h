@@ -23,7 +23,6 @@
 	LEAQ (R8)(R8*2), R9
 	LEAQ (SI)(R8*4), R10
 	CONSTANTS
-	MASK(0x00010001, X13, Y13)
 	MOVQ CX, R14
 	SHLQ $2, R14                // from one place of products to the next
 	LEAQ (R14)(R14*2), R15

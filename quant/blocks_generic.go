@@ -28,7 +28,7 @@ var blocksGeneric = blockKernels{
 			blockDotsGeneric(PTQ1_0, dst, rows, q, scale, sum)
 		},
 	},
-	minPanel: math.MaxInt, // dots is the only way here
+	minPanel: [formats]int{TQ1_0: math.MaxInt, TQ2_0: math.MaxInt, Q2_0: math.MaxInt, PQ2_0: math.MaxInt, PTQ1_0: math.MaxInt}, // dots is the only way here
 }
 
 func arrangeGeneric(q []int8, size int) {
