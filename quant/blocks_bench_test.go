@@ -55,3 +55,45 @@ func BenchmarkBlockDots(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkBlockTokens multiplies several tokens, in turns with registers: the metrics
+// are medians of multiply-adds a second, and of their share of what the multipliers do
+// at most.
+func BenchmarkBlockTokens(b *testing.B) {
+	for _, k := range available {
+		for _, f := range blockFormats {
+			const rows, cols = 640, 2560
+			m, err := NewMatrix(f, rows, cols, randomBlocks(rand.New(rand.NewPCG(4, 4)), f, rows, cols))
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, tokens := range []int{1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 512} {
+				b.Run(fmt.Sprintf("%s/%v/%d", k.name, f, tokens), func(b *testing.B) {
+					a := blockActivations(b, k, f, randomVectors(rand.New(rand.NewPCG(3, 3)), tokens, cols))
+					dst := make([]float32, tokens*rows)
+					var scratch Scratch
+					var rates, shares []float64
+					for b.Loop() {
+						start := time.Now()
+						limit := float64(k.MultiplyRegisters(max(rows*cols*tokens, 1<<22))) / time.Since(start).Seconds()
+						start = time.Now()
+						for p := range a.Panels() {
+							if err := a.Pack(p); err != nil {
+								b.Fatal(err)
+							}
+						}
+						if err := k.Multiply(dst, rows, m, a, &scratch); err != nil {
+							b.Fatal(err)
+						}
+						rate := float64(rows*cols*tokens) / time.Since(start).Seconds()
+						rates, shares = append(rates, rate), append(shares, rate/limit)
+					}
+					slices.Sort(rates)
+					slices.Sort(shares)
+					b.ReportMetric(rates[len(rates)/2]/1e9, "Gmac/s")
+					b.ReportMetric(shares[len(shares)/2]*100, "%limit")
+				})
+			}
+		}
+	}
+}
