@@ -5,7 +5,7 @@ package quant
 // A token takes eight rows at a time, and tiles are multiplied as those of I2_S, with
 // the scales after each block.
 var blocksAVX2 = blockKernels{
-	arrange: arrangeGeneric,
+	arrange: arrangeAVX2,
 	dots: [formats]func(dst []float32, rows []byte, q []int8, scale []float32, sum []int32){
 		TQ1_0: func(dst []float32, rows []byte, q []int8, scale []float32, sum []int32) {
 			blockDotsAMD64(blockDotsTQ1_0AVX2, dst, rows, q, scale, sum)
@@ -46,6 +46,20 @@ var blocksAVX2 = blockKernels{
 	},
 	mulTile: mulBlockTileAVX2,
 }
+
+func arrangeAVX2(q []int8, size int) {
+	if size == 64 {
+		arrange64AVX2(q)
+	} else {
+		arrange128AVX2(q)
+	}
+}
+
+//go:noescape
+func arrange64AVX2(q []int8)
+
+//go:noescape
+func arrange128AVX2(q []int8)
 
 //go:noescape
 func blockDotsTQ1_0AVX2(dst *float32, each int, rows *byte, stride int, q *int8, scale *float32, sum *int32, cols int)

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/x448/float16"
@@ -413,6 +414,25 @@ func TestWiden(t *testing.T) {
 			t.Errorf("%v: into a short slice: %v", f, err)
 		}
 	}
+}
+
+func TestArrange(t *testing.T) {
+	forEachKernels(t, func(t *testing.T, k *Kernels) {
+		r := rand.New(rand.NewPCG(29, 30))
+		for _, size := range []int{64, 128} {
+			for _, n := range []int{128, 256, 1280} {
+				q := randomActivations(r, n)
+				got := slices.Clone(q)
+				k.blocks.arrange(got, size)
+				for i, v := range q {
+					block, at := i/size*size, i%size
+					if place := block + at%4*(size/4) + at/4; got[place] != v {
+						t.Fatalf("blocks of %d, %d in all: activation %d is not at %d", size, n, i, place)
+					}
+				}
+			}
+		}
+	})
 }
 
 func TestFormats(t *testing.T) {
