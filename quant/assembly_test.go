@@ -73,6 +73,82 @@ func TestBounds(t *testing.T) {
 	})
 }
 
+// TestBlockBounds does so for the kernels of blocks with scales.
+func TestBlockBounds(t *testing.T) {
+	forEachKernels(t, func(t *testing.T, k *Kernels) {
+		asmtest.Edges(t, func(t *testing.T, at asmtest.Placer) {
+			r := rand.New(rand.NewPCG(15, 16))
+			b := &k.blocks
+			for _, f := range blockFormats {
+				size := layouts[f].form.size()
+				for _, cols := range []int{f.columns(), 2 * f.columns(), 5 * f.columns()} {
+					arranged, want := asmtest.Place(at, randomActivations(r, cols)), make([]int8, cols)
+					copy(want, arranged)
+					b.arrange(arranged, size)
+					arrangeGeneric(want, size)
+					if !slices.Equal(arranged, want) {
+						t.Fatalf("arrange of %d", cols)
+					}
+
+					rowBytes := f.rowBytes(cols)
+					products := func(rows []byte, q []int8, scale []float32, sum []int32) []float32 {
+						dst := make([]float32, len(rows)/rowBytes)
+						blockDotsGeneric(f, dst, rows, q, scale, sum)
+						return dst
+					}
+					tokens := max(b.panelTokens, 1)
+					q, scale, sum := randomImages(r, tokens, cols, size)
+					for n := 1; n <= 20; n++ {
+						rows := asmtest.Place(at, randomBlocks(r, f, n, cols))
+						dst := asmtest.Place(at, make([]float32, n))
+						blocks := cols / size
+						tokenQ, tokenScale, tokenSum := asmtest.Place(at, q[:cols]), asmtest.Place(at, scale[:blocks]), asmtest.Place(at, sum[:blocks])
+						b.dots[f](dst, rows, tokenQ, tokenScale, tokenSum)
+						if want := products(rows, tokenQ, tokenScale, tokenSum); !slices.Equal(dst, want) {
+							t.Fatalf("%v: dots of %d × %d: %v, want %v", f, n, cols, dst, want)
+						}
+					}
+					if b.mulTile == nil {
+						continue
+					}
+					scale, sum = asmtest.Place(at, scale), asmtest.Place(at, sum)
+					for _, n := range []int{1, 7, 8, 9, 15, 16, 17, b.tileRows - 1, b.tileRows} {
+						rows := asmtest.Place(at, randomBlocks(r, f, n, cols))
+						tile := asmtest.Place(at, make([]byte, b.tileRows*cols))
+						scales := asmtest.Place(at, make([]float32, b.tileRows*cols/size))
+						panel := asmtest.Place(at, make([]int8, tokens*cols))
+						dst := asmtest.Place(at, make([]float32, b.tileRows*tokens))
+						there := 1 + n%tokens // the others are missing
+						b.packPanel(panel, asmtest.Place(at, q[:there*cols]), cols)
+						b.unpackTile[f](tile, scales, rows, cols)
+						b.mulTile(dst, tile, scales, panel, scale, sum, cols, size)
+						for token := range there {
+							first := token * cols / size
+							want := products(rows, q[token*cols:(token+1)*cols], scale[first:first+cols/size], sum[first:first+cols/size])
+							if got := dst[token*b.tileRows:][:n]; !slices.Equal(got, want) {
+								t.Fatalf("%v: mulTile of %d × %d: token %d: %v, want %v", f, n, cols, token, got, want)
+							}
+						}
+					}
+				}
+			}
+		})
+	})
+}
+
+// randomImages returns activations as kernels get them.
+func randomImages(r *rand.Rand, tokens, cols, size int) (q []int8, scale []float32, sum []int32) {
+	q = make([]int8, tokens*cols)
+	for i := range q {
+		q[i] = int8(r.IntN(255) - 127)
+	}
+	for at := 0; at < len(q); at += size {
+		scale = append(scale, float32(r.ExpFloat64()))
+		sum = append(sum, sumOf(q[at:at+size]))
+	}
+	return q, scale, sum
+}
+
 // TestLongestRow has the longest rows that there may be, of the largest codes
 // and activations: sums in 32 bits come closest to an overflow.
 func TestLongestRow(t *testing.T) {

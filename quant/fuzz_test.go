@@ -3,6 +3,7 @@ package quant
 import (
 	"bytes"
 	"errors"
+	"math"
 	"slices"
 	"testing"
 )
@@ -106,6 +107,57 @@ func FuzzCodeDots(f *testing.F) {
 			k.mulTile(sums, tile, panel, cols)
 			if !slices.Equal(sums[:tileRows], want[:tileRows]) {
 				t.Fatalf("%s in a tile: %d, want %d", k.name, sums[:tileRows], want[:tileRows])
+			}
+		}
+	})
+}
+
+// FuzzBlocks compares all kernels with the plain ones: of the data, one byte chooses
+// the format, the next the number of tokens and the address, then come activations in
+// the form that kernels get them, and the rest are rows of blocks, with any scales.
+func FuzzBlocks(f *testing.F) {
+	for i := range blockFormats {
+		f.Add(append([]byte{byte(i), 0x33}, bytes.Repeat([]byte{0x7f, 0x81, 0x3c}, 600)...))
+		f.Add(append([]byte{byte(i), 0x85}, bytes.Repeat([]byte{0xff, 0x7b}, 1200)...))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) < 2 {
+			return
+		}
+		format := blockFormats[int(data[0])%len(blockFormats)]
+		tokens, odd := 1+int(data[1])%16, int(data[1]>>7)
+		data = data[2:]
+		const cols = 256
+		x := make([][]float32, tokens)
+		for token := range x {
+			x[token] = make([]float32, cols)
+			for i := range min(cols, len(data)) {
+				x[token][i] = float32(int8(data[i]))
+			}
+			data = data[min(cols, len(data)):]
+		}
+		rowBytes := format.rowBytes(cols)
+		rows := min(len(data)/rowBytes+1, 100)
+		codes := make([]byte, odd+rows*rowBytes)[odd:]
+		copy(codes, data)
+		m, err := NewMatrix(format, rows, cols, codes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []float32
+		for i := range available {
+			k := available[len(available)-1-i] // plain Go first
+			got := make([]float32, tokens*rows)
+			if err := k.Multiply(got, rows, m, blockActivations(t, k, format, x), new(Scratch)); err != nil {
+				t.Fatal(err)
+			}
+			if i == 0 {
+				want = got
+			}
+			for n := range got {
+				if math.Float32bits(got[n]) != math.Float32bits(want[n]) && (got[n] == got[n] || want[n] == want[n]) {
+					t.Fatalf("%s, %v, %d rows, %d tokens: product %d is %v, want %v", k.name, format, rows, tokens, n, got[n], want[n])
+				}
 			}
 		}
 	})
