@@ -17,7 +17,7 @@ var amx = Kernels{
 	unpackTile:  unpackTileAVX512,
 	mulTile:     mulTileAMX,
 	scaleSums:   scaleSumsAVX2,
-	blocks:      blocksGeneric,
+	blocks:      blocksAVX512,
 	limits:      limits{readAVX512, multiplyAMX, 6 * 16 * 16 * 64},
 }
 

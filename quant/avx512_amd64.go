@@ -17,7 +17,7 @@ var avx512 = Kernels{
 	unpackTile:  unpackTileAVX512,
 	mulTile:     mulTileAVX512,
 	scaleSums:   scaleSumsAVX2,
-	blocks:      blocksGeneric,
+	blocks:      blocksAVX512,
 	limits:      limits{readAVX512, peakAVX512, 64 * peakProducts},
 }
 

@@ -17,7 +17,7 @@ var avxvnni = Kernels{
 	unpackTile:  unpackTileAVX2,
 	mulTile:     mulTileAVXVNNI,
 	scaleSums:   scaleSumsAVX2,
-	blocks:      blocksGeneric,
+	blocks:      blocksAVX2,
 	limits:      limits{readAVX2, peakAVXVNNI, 32 * peakProducts},
 }
 
