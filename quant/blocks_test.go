@@ -268,6 +268,68 @@ func TestBlockExtremes(t *testing.T) {
 	})
 }
 
+// TestBlockSums has all scales 1, so that every step of a product is a whole number,
+// also where a processor is emulated whose float32 arithmetic is not exact.
+func TestBlockSums(t *testing.T) {
+	forEachKernels(t, func(t *testing.T, k *Kernels) {
+		r := rand.New(rand.NewPCG(33, 34))
+		b := &k.blocks
+		for _, f := range blockFormats {
+			for _, size := range [][2]int{{1, 256}, {13, 512}, {70, 768}} {
+				rows, cols := size[0], size[1]
+				data := randomBlocks(r, f, rows, cols)
+				rowBytes := len(data) / rows
+				for n := range rows * cols / layouts[f].weights {
+					setScale(f, data, n, 0x3c00)
+				}
+				tokens, size := max(b.panelTokens, 1), layouts[f].form.size()
+				q, scale, sum := randomImages(r, tokens, cols, size)
+				for i := range scale {
+					scale[i] = 1
+				}
+				want := make([][]float32, tokens)
+				for token := range want {
+					want[token] = make([]float32, rows)
+					for row := range rows {
+						for i := range cols {
+							code, _ := storedWeight(f, data[row*rowBytes:], i)
+							at := i
+							if layouts[f].form.quarters() {
+								at = i/size*size + i%4*(size/4) + i%size/4
+							}
+							want[token][row] += float32((code - 1) * int(q[token*cols+at]))
+						}
+					}
+				}
+				got := make([]float32, rows)
+				for token := range tokens {
+					first := token * cols / size
+					b.dots[f](got, data, q[token*cols:(token+1)*cols], scale[first:first+cols/size], sum[first:first+cols/size])
+					if !slices.Equal(got, want[token]) {
+						t.Fatalf("%v: %d × %d, token %d: %v, want %v", f, rows, cols, token, got, want[token])
+					}
+				}
+				if b.mulTile == nil {
+					continue
+				}
+				tile, scales := make([]byte, b.tileRows*cols), make([]float32, b.tileRows*cols/size)
+				panel, products := make([]int8, tokens*cols), make([]float32, b.tileRows*tokens)
+				b.packPanel(panel, q, cols)
+				for lo := 0; lo < rows; lo += b.tileRows {
+					n := min(b.tileRows, rows-lo)
+					b.unpackTile[f](tile, scales, data[lo*rowBytes:(lo+n)*rowBytes], cols)
+					b.mulTile(products, tile, scales, panel, scale, sum, cols, size)
+					for token := range tokens {
+						if got := products[token*b.tileRows:][:n]; !slices.Equal(got, want[token][lo:lo+n]) {
+							t.Fatalf("%v: tile at row %d of %d × %d, token %d: %v, want %v", f, lo, rows, cols, token, got, want[token][lo:lo+n])
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
 // TestBlockScaleNotFinite: a scale of a damaged file shows in its row, in no
 // other.
 func TestBlockScaleNotFinite(t *testing.T) {
