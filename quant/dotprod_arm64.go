@@ -22,7 +22,7 @@ var dotprod = Kernels{
 	unpackTile:  unpackTileDotprod,
 	mulTile:     mulTileDotprod,
 	scaleSums:   scaleSumsNeon,
-	blocks:      blocksGeneric,
+	blocks:      blocksDotprod,
 	limits:      limits{readNeon, peakDotprod, 16 * peakProducts},
 }
 

@@ -3,6 +3,7 @@
 #include "textflag.h"
 #include "instructions_arm64.h"
 #include "prefetch_arm64.h"
+#include "multile_dotprod_arm64.h"
 
 // ROW multiplies one block of a row, the 32 bytes at R, with the activations in
 // V0 to V7. Only the topmost field of a code byte must be shifted to be a
@@ -146,26 +147,6 @@ TEXT ·codeDotsFewDotprod(SB), NOSPLIT, $0-80
 	VMOVI $0x03, V31.B16
 #include "codedots_arm64.h"
 
-// COLUMNS multiplies four columns of the row groups a and b with those of the
-// token groups p and r.
-#define COLUMNS(a, b, p, r)       \
-	SDOT_ELEMENT(0, p, a, 0)  \
-	SDOT_ELEMENT(0, p, b, 1)  \
-	SDOT_ELEMENT(1, p, a, 2)  \
-	SDOT_ELEMENT(1, p, b, 3)  \
-	SDOT_ELEMENT(2, p, a, 4)  \
-	SDOT_ELEMENT(2, p, b, 5)  \
-	SDOT_ELEMENT(3, p, a, 6)  \
-	SDOT_ELEMENT(3, p, b, 7)  \
-	SDOT_ELEMENT(0, r, a, 8)  \
-	SDOT_ELEMENT(0, r, b, 9)  \
-	SDOT_ELEMENT(1, r, a, 10) \
-	SDOT_ELEMENT(1, r, b, 11) \
-	SDOT_ELEMENT(2, r, a, 12) \
-	SDOT_ELEMENT(2, r, b, 13) \
-	SDOT_ELEMENT(3, r, a, 14) \
-	SDOT_ELEMENT(3, r, b, 15)
-
 // func mulGroupsDotprod(sums *int32, rows *byte, tokens *int8, cols int)
 //
 // Token t has V(2t) for the first group of rows and V(2t+1) for the second.
@@ -177,32 +158,17 @@ TEXT ·mulGroupsDotprod(SB), NOSPLIT, $0-32
 	ADD  R3<<2, R1, R4
 	ADD  R3<<2, R2, R5
 	LSR  $4, R3, R3
-	VEOR V0.B16, V0.B16, V0.B16
-	VEOR V1.B16, V1.B16, V1.B16
-	VEOR V2.B16, V2.B16, V2.B16
-	VEOR V3.B16, V3.B16, V3.B16
-	VEOR V4.B16, V4.B16, V4.B16
-	VEOR V5.B16, V5.B16, V5.B16
-	VEOR V6.B16, V6.B16, V6.B16
-	VEOR V7.B16, V7.B16, V7.B16
-	VEOR V8.B16, V8.B16, V8.B16
-	VEOR V9.B16, V9.B16, V9.B16
-	VEOR V10.B16, V10.B16, V10.B16
-	VEOR V11.B16, V11.B16, V11.B16
-	VEOR V12.B16, V12.B16, V12.B16
-	VEOR V13.B16, V13.B16, V13.B16
-	VEOR V14.B16, V14.B16, V14.B16
-	VEOR V15.B16, V15.B16, V15.B16
+	CLEAR_SUMS
 
 loop:
 	VLD1.P 64(R1), [V16.B16, V17.B16, V18.B16, V19.B16]
 	VLD1.P 64(R2), [V24.B16, V25.B16, V26.B16, V27.B16]
 	VLD1.P 64(R4), [V20.B16, V21.B16, V22.B16, V23.B16]
 	VLD1.P 64(R5), [V28.B16, V29.B16, V30.B16, V31.B16]
-	COLUMNS(16, 20, 24, 28)
-	COLUMNS(17, 21, 25, 29)
-	COLUMNS(18, 22, 26, 30)
-	COLUMNS(19, 23, 27, 31)
+	GROUPS(16, 20, 24, 28)
+	GROUPS(17, 21, 25, 29)
+	GROUPS(18, 22, 26, 30)
+	GROUPS(19, 23, 27, 31)
 	SUBS   $1, R3, R3
 	BNE    loop
 

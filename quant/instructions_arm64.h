@@ -59,3 +59,9 @@
 
 // fdiv vD.4s, vN.4s, vM.4s
 #define FDIV(m, n, d) WORD $(0x6e20fc00 | (m)<<16 | (n)<<5 | (d))
+
+// fcvtl vD.4s, vN.4h
+#define FCVTL(n, d) WORD $(0x0e217800 | (n)<<5 | (d))
+
+// cmhi vD.16b, vN.16b, vM.16b
+#define CMHI_B(m, n, d) WORD $(0x6e203400 | (m)<<16 | (n)<<5 | (d))

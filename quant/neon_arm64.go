@@ -22,7 +22,7 @@ var neon = Kernels{
 	unpackTile:  unpackTileNeon,
 	mulTile:     mulTileNeon,
 	scaleSums:   scaleSumsNeon,
-	blocks:      blocksGeneric,
+	blocks:      blocksNeon,
 	limits:      limits{readNeon, peakNeon, 8 * peakProducts},
 }
 

@@ -3,6 +3,7 @@
 #include "textflag.h"
 #include "instructions_arm64.h"
 #include "prefetch_arm64.h"
+#include "multile_arm64.h"
 
 // PRODUCTS adds the products of the 16 bytes in c, each of four codes, with the
 // activations in q0 to q3 to sums of 16 bits in V12 and V13; first and first2
@@ -178,22 +179,7 @@ stretch:
 	CMP  R4, R3
 	CSEL LT, R3, R4, R4
 	SUB  R4, R3, R3
-	VEOR V0.B16, V0.B16, V0.B16
-	VEOR V1.B16, V1.B16, V1.B16
-	VEOR V2.B16, V2.B16, V2.B16
-	VEOR V3.B16, V3.B16, V3.B16
-	VEOR V4.B16, V4.B16, V4.B16
-	VEOR V5.B16, V5.B16, V5.B16
-	VEOR V6.B16, V6.B16, V6.B16
-	VEOR V7.B16, V7.B16, V7.B16
-	VEOR V8.B16, V8.B16, V8.B16
-	VEOR V9.B16, V9.B16, V9.B16
-	VEOR V10.B16, V10.B16, V10.B16
-	VEOR V11.B16, V11.B16, V11.B16
-	VEOR V12.B16, V12.B16, V12.B16
-	VEOR V13.B16, V13.B16, V13.B16
-	VEOR V14.B16, V14.B16, V14.B16
-	VEOR V15.B16, V15.B16, V15.B16
+	CLEAR_SUMS
 
 loop:
 	VLD1.P 64(R1), [V16.B16, V17.B16, V18.B16, V19.B16]
