@@ -12,25 +12,31 @@
 //	BLOCKS     of activations beside it
 //	CONSTANTS  fills registers that stay as they are
 //	BLOCK      multiplies a block of eight rows, at SI and R10, with activations at
-//	           R11 that have scales at R12 and sums at R13, and adds to Y12
+//	           R11 that have scales at R12+AX and sums at R13+AX, and adds to Y12
 
 	MOVQ dst+0(FP), DI
 	MOVQ each+8(FP), CX
 	MOVQ rows+16(FP), SI
 	MOVQ stride+24(FP), R8
+	MOVQ scale+40(FP), R12
+	MOVQ sum+48(FP), R13
+	MOVQ cols+56(FP), AX
+	MOVQ $(WEIGHTS/BLOCKS/4), BX
+	XORL DX, DX
+	DIVQ BX                     // bytes of the scales
+	ADDQ AX, R12
+	ADDQ AX, R13
+	NEGQ AX
+	MOVQ AX, BX
 	MOVQ q+32(FP), DX
-	MOVQ cols+56(FP), BX
 	LEAQ (R8)(R8*2), R9
 	LEAQ (SI)(R8*4), R10
-	CONSTANTS
-	MOVQ CX, R14
-	SHLQ $2, R14                // from one place of products to the next
+	LEAQ (CX*4), R14            // from one place of products to the next
 	LEAQ (R14)(R14*2), R15
+	CONSTANTS
 
 row:
 	MOVQ  DX, R11
-	MOVQ  scale+40(FP), R12
-	MOVQ  sum+48(FP), R13
 	MOVQ  BX, AX
 	VPXOR Y12, Y12, Y12
 
@@ -39,9 +45,7 @@ block:
 	ADDQ $BYTES, SI
 	ADDQ $BYTES, R10
 	ADDQ $WEIGHTS, R11
-	ADDQ $(4*BLOCKS), R12
-	ADDQ $(4*BLOCKS), R13
-	SUBQ $WEIGHTS, AX
+	ADDQ $(4*BLOCKS), AX
 	JNZ  block
 
 	LEAQ         (DI)(R14*4), AX

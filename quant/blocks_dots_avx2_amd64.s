@@ -4,16 +4,22 @@
 #include "codedots_macros_amd64.h"
 #include "blocks_rows_amd64.h"
 
+DATA wordsOfOne<>+0(SB)/8, $0x0001000100010001
+DATA wordsOfOne<>+8(SB)/8, $0x0001000100010001
+DATA wordsOfOne<>+16(SB)/8, $0x0001000100010001
+DATA wordsOfOne<>+24(SB)/8, $0x0001000100010001
+GLOBL wordsOfOne<>(SB), RODATA|NOPTR, $32
+
 // Products of rows of blocks with one token. Eight rows share a block of activations,
 // and get their scales at once.
 
 // FINISH turns sums of a block of the activations, the one of number n, into
 // products, and adds them to those in Y12.
 #define FINISH(sum, scales, n) \
-	VPBROADCASTD (n*4)(R13), Y4 \
+	VPBROADCASTD (n*4)(R13)(AX*1), Y4 \
 	VPSUBD       Y4, sum, sum \
 	VCVTDQ2PS    sum, sum \
-	VBROADCASTSS (n*4)(R12), Y4 \
+	VBROADCASTSS (n*4)(R12)(AX*1), Y4 \
 	VMULPS       Y4, scales, Y4 \
 	VFMADD231PS  Y4, sum, Y12
 
@@ -21,80 +27,66 @@
 
 // ROW multiplies the 32 bytes of a row in Y4 to sums of 16 bits, at most 4·768: two
 // fields as codes, two as four times the codes.
-#define ROW(sum) \
+#define ROW(q0, q1, q2, q3, sum) \
 	VPAND      Y15, Y4, sum \
 	VPAND      Y14, Y4, Y5 \
 	VPSRLW     $4, Y4, Y4 \
-	VPMADDUBSW Y8, sum, sum \
-	VPMADDUBSW Y9, Y5, Y5 \
+	VPMADDUBSW q0, sum, sum \
+	VPMADDUBSW q1, Y5, Y5 \
 	VPAND      Y15, Y4, Y6 \
 	VPAND      Y14, Y4, Y4 \
-	VPMADDUBSW Y10, Y6, Y6 \
-	VPMADDUBSW Y11, Y4, Y4 \
+	VPMADDUBSW q2, Y6, Y6 \
+	VPMADDUBSW q3, Y4, Y4 \
 	VPADDW     Y6, sum, sum \
 	VPADDW     Y4, Y5, Y5 \
 	VPSRAW     $2, Y5, Y5 \
 	VPADDW     Y5, sum, sum
 
-// JOIN adds up pairs of two rows' sums, so that they take turns in one register.
-#define JOIN(LOW, HIGH, sum, other) \
-	LOW    other, sum, Y4 \
-	HIGH   other, sum, Y5 \
-	VPADDW Y4, Y5, sum
-
-// EIGHT multiplies eight rows. In the end each half of Y0 has a sum of 16 bits for
-// each of them, at most 8·4·768.
-#define EIGHT(LOAD, offset) \
-	LOAD(offset, (SI)) \
-	ROW(Y0) \
-	LOAD(offset, (SI)(R8*1)) \
-	ROW(Y1) \
-	JOIN(VPUNPCKLWD, VPUNPCKHWD, Y0, Y1) \
-	LOAD(offset, (SI)(R8*2)) \
-	ROW(Y1) \
-	LOAD(offset, (SI)(R9*1)) \
-	ROW(Y2) \
-	JOIN(VPUNPCKLWD, VPUNPCKHWD, Y1, Y2) \
-	JOIN(VPUNPCKLDQ, VPUNPCKHDQ, Y0, Y1) \
-	LOAD(offset, (R10)) \
-	ROW(Y1) \
-	LOAD(offset, (R10)(R8*1)) \
-	ROW(Y2) \
-	JOIN(VPUNPCKLWD, VPUNPCKHWD, Y1, Y2) \
-	LOAD(offset, (R10)(R8*2)) \
-	ROW(Y2) \
-	LOAD(offset, (R10)(R9*1)) \
-	ROW(Y3) \
-	JOIN(VPUNPCKLWD, VPUNPCKHWD, Y2, Y3) \
-	JOIN(VPUNPCKLDQ, VPUNPCKHDQ, Y1, Y2) \
-	JOIN(VPUNPCKLQDQ, VPUNPCKHQDQ, Y0, Y1) \
-	VEXTRACTI128 $1, Y0, X1 \
-	VPMOVSXWD    X0, Y0 \
-	VPMOVSXWD    X1, Y1
-
 #define CONSTANTS \
 	MASK(0x0C0C0C0C, X14, Y14) \
 	MASK(0x03030303, X15, Y15)
 
-// A block of 128, whose quarter's activations are 32 bytes apart.
-#define LOAD_32(offset, row) \
-	VMOVDQU offset row, Y4
+// TWO multiplies two rows with 32 bytes each, and joins their sums.
+#define TWO(row, row4, activations, sum, x, y) \
+	VMOVDQU     row, Y4 \
+	ROW((activations)(R11), (activations+32)(R11), (activations+64)(R11), (activations+96)(R11), sum) \
+	VMOVDQU     row4, Y4 \
+	ROW((activations)(R11), (activations+32)(R11), (activations+64)(R11), (activations+96)(R11), y) \
+	VINSERTI128 $1, x, sum, Y4 \
+	VPERM2I128  $0x31, y, sum, Y5 \
+	VPADDW      Y4, Y5, sum
 
-#define EIGHT_128(offset, activations, scales, n) \
-	VMOVDQU (activations)(R11), Y8 \
-	VMOVDQU (activations+32)(R11), Y9 \
-	VMOVDQU (activations+64)(R11), Y10 \
-	VMOVDQU (activations+96)(R11), Y11 \
-	EIGHT(LOAD_32, offset) \
-	VPADDD Y1, Y0, Y0 \
+// JOIN makes sums of 32 bits in Y0 of those of 16 bits of eight rows: of rows n and
+// n+4 eight each in the halves of Yn. First the upper four of each eight are added to
+// the lower ones, two registers becoming one, then the upper two of each four. The
+// largest sum of 16 bits is 24576.
+#define JOIN \
+	VPUNPCKLQDQ Y1, Y0, Y4 \
+	VPUNPCKHQDQ Y1, Y0, Y5 \
+	VPADDW      Y4, Y5, Y0 \
+	VPUNPCKLQDQ Y3, Y2, Y4 \
+	VPUNPCKHQDQ Y3, Y2, Y5 \
+	VPADDW      Y4, Y5, Y2 \
+	VSHUFPS     $0x88, Y2, Y0, Y4 \
+	VSHUFPS     $0xDD, Y2, Y0, Y5 \
+	VPADDW      Y4, Y5, Y0 \
+	VPMADDWD    wordsOfOne<>(SB), Y0, Y0
+
+// A block of 128, whose quarters' activations are 32 bytes apart.
+#define BLOCK_128(offset, activations, scales, n) \
+	TWO(offset(SI), offset(R10), activations, Y0, X1, Y1) \
+	TWO(offset(SI)(R8*1), offset(R10)(R8*1), activations, Y1, X2, Y2) \
+	TWO(offset(SI)(R8*2), offset(R10)(R8*2), activations, Y2, X3, Y3) \
+	TWO(offset(SI)(R9*1), offset(R10)(R9*1), activations, Y3, X7, Y7) \
+	JOIN \
 	FINISH(Y0, scales, n)
 
 #define BYTES 34
 #define WEIGHTS 128
 #define BLOCKS 1
 #define BLOCK \
-	SCALES(0, Y13) \
-	EIGHT_128(2, 0, Y13, 0)
+	SCALES_FIRST(Y13) \
+	BLOCK_128(2, 0, Y13, 0)
 // func blockDotsPQ2_0AVX2(dst *float32, each int, rows *byte, stride int, q *int8, scale *float32, sum *int32, cols int)
 TEXT ·blockDotsPQ2_0AVX2(SB), NOSPLIT, $0-64
 #include "blocks_dots_amd64.h"
@@ -107,9 +99,9 @@ TEXT ·blockDotsPQ2_0AVX2(SB), NOSPLIT, $0-64
 #define WEIGHTS 256
 #define BLOCKS 2
 #define BLOCK \
-	SCALES(64, Y13) \
-	EIGHT_128(0, 0, Y13, 0) \
-	EIGHT_128(32, 128, Y13, 1)
+	SCALES_LAST(64, Y13) \
+	BLOCK_128(0, 0, Y13, 0) \
+	BLOCK_128(32, 128, Y13, 1)
 // func blockDotsTQ2_0AVX2(dst *float32, each int, rows *byte, stride int, q *int8, scale *float32, sum *int32, cols int)
 TEXT ·blockDotsTQ2_0AVX2(SB), NOSPLIT, $0-64
 #include "blocks_dots_amd64.h"
@@ -118,28 +110,27 @@ TEXT ·blockDotsTQ2_0AVX2(SB), NOSPLIT, $0-64
 #undef BLOCKS
 #undef BLOCK
 
-// Two blocks of 64, one in the lower and one in the upper half of the registers.
-#define LOAD_16(offset, row) \
-	VMOVDQU     offset row, X4 \
-	VINSERTI128 $1, (offset+18) row, Y4, Y4
+// A block of 64: two rows share a register.
+#define TWO_64(row, row4, sum) \
+	VMOVDQU     row, X4 \
+	VINSERTI128 $1, row4, Y4, Y4 \
+	ROW(Y8, Y9, Y10, Y11, sum)
 
-#define ACTIVATIONS_64(offset, x, y) \
-	VMOVDQU     (offset)(R11), x \
-	VINSERTI128 $1, (offset+64)(R11), y, y
-
-#define BYTES 36
-#define WEIGHTS 128
-#define BLOCKS 2
+#define BYTES 18
+#define WEIGHTS 64
+#define BLOCKS 1
 #define BLOCK \
-	ACTIVATIONS_64(0, X8, Y8) \
-	ACTIVATIONS_64(16, X9, Y9) \
-	ACTIVATIONS_64(32, X10, Y10) \
-	ACTIVATIONS_64(48, X11, Y11) \
-	EIGHT(LOAD_16, 2) \
-	SCALES(0, Y13) \
-	FINISH(Y0, Y13, 0) \
-	SCALES(18, Y13) \
-	FINISH(Y1, Y13, 1)
+	SCALES_FIRST(Y13) \
+	VBROADCASTI128 (R11), Y8 \
+	VBROADCASTI128 16(R11), Y9 \
+	VBROADCASTI128 32(R11), Y10 \
+	VBROADCASTI128 48(R11), Y11 \
+	TWO_64(2(SI), 2(R10), Y0) \
+	TWO_64(2(SI)(R8*1), 2(R10)(R8*1), Y1) \
+	TWO_64(2(SI)(R8*2), 2(R10)(R8*2), Y2) \
+	TWO_64(2(SI)(R9*1), 2(R10)(R9*1), Y3) \
+	JOIN \
+	FINISH(Y0, Y13, 0)
 // func blockDotsQ2_0AVX2(dst *float32, each int, rows *byte, stride int, q *int8, scale *float32, sum *int32, cols int)
 TEXT ·blockDotsQ2_0AVX2(SB), NOSPLIT, $0-64
 #include "blocks_dots_amd64.h"
@@ -166,7 +157,7 @@ TEXT ·blockDotsQ2_0AVX2(SB), NOSPLIT, $0-64
 #define WEIGHTS 256
 #define BLOCKS 2
 #define BLOCK \
-	SCALES(52, Y11) \
+	SCALES_LAST(52, Y11) \
 	VPXOR    Y10, Y10, Y10 \
 	VPXOR    Y9, Y9, Y9 \
 	TQ1_0_DIGITS \

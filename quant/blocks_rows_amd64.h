@@ -34,19 +34,26 @@
 	VINSERTI128 $1, offset(R10)(R8*2), Y2, Y2 \
 	VINSERTI128 $1, offset(R10)(R9*1), Y3, Y3
 
-// SCALES widens the scales at an offset.
-#define SCALES(offset, scales) \
-	VPXOR     X4, X4, X4 \
-	VPXOR     X5, X5, X5 \
-	VPINSRW   $0, offset(SI), X4, X4 \
-	VPINSRW   $1, offset(SI)(R8*1), X4, X4 \
-	VPINSRW   $2, offset(SI)(R8*2), X4, X4 \
-	VPINSRW   $3, offset(SI)(R9*1), X4, X4 \
-	VPINSRW   $4, offset(R10), X5, X5 \
-	VPINSRW   $5, offset(R10)(R8*1), X5, X5 \
-	VPINSRW   $6, offset(R10)(R8*2), X5, X5 \
-	VPINSRW   $7, offset(R10)(R9*1), X5, X5 \
-	VPOR      X5, X4, X4 \
+// SCALES_FIRST widens the scales that begin blocks, SCALES_LAST those that follow
+// after offset bytes of a block. Sixteen bytes are taken of each.
+#define SCALES_FIRST(scales) \
+	SCALES(VPUNPCKLWD, VPUNPCKLDQ, VPUNPCKLQDQ, 0, scales)
+
+#define SCALES_LAST(offset, scales) \
+	SCALES(VPUNPCKHWD, VPUNPCKHDQ, VPUNPCKHQDQ, offset-14, scales)
+
+#define SCALES(WORDS, DOUBLES, QUADS, offset, scales) \
+	VMOVDQU   offset(SI), X4 \
+	WORDS     offset(SI)(R8*1), X4, X4 \
+	VMOVDQU   offset(SI)(R8*2), X5 \
+	WORDS     offset(SI)(R9*1), X5, X5 \
+	DOUBLES   X5, X4, X4 \
+	VMOVDQU   offset(R10), X5 \
+	WORDS     offset(R10)(R8*1), X5, X5 \
+	VMOVDQU   offset(R10)(R8*2), X6 \
+	WORDS     offset(R10)(R9*1), X6, X6 \
+	DOUBLES   X6, X5, X5 \
+	QUADS     X5, X4, X4 \
 	VCVTPH2PS X4, scales
 
 // Five codes in a byte, to the base of three. A byte is a fraction of 256, kept

@@ -40,7 +40,7 @@ GLOBL wordsOfOne<>(SB), RODATA|NOPTR, $32
 #define WEIGHTS 64
 #define BLOCKS 1
 #define BLOCK \
-	SCALES(0, Y11) \
+	SCALES_FIRST(Y11) \
 	CODES(2, 0, 16)
 // func unpackRowsQ2_0AVX2(tile *byte, scales *float32, rows *byte, stride, cols int)
 TEXT ·unpackRowsQ2_0AVX2(SB), NOSPLIT, $0-40
@@ -52,7 +52,7 @@ TEXT ·unpackRowsQ2_0AVX2(SB), NOSPLIT, $0-40
 #define BYTES 34
 #define WEIGHTS 128
 #define BLOCK \
-	SCALES(0, Y11) \
+	SCALES_FIRST(Y11) \
 	CODES(2, 0, 32) \
 	CODES(18, 16, 32)
 // func unpackRowsPQ2_0AVX2(tile *byte, scales *float32, rows *byte, stride, cols int)
@@ -67,7 +67,7 @@ TEXT ·unpackRowsPQ2_0AVX2(SB), NOSPLIT, $0-40
 #define WEIGHTS 256
 #define BLOCKS 2
 #define BLOCK \
-	SCALES(64, Y11) \
+	SCALES_LAST(64, Y11) \
 	VMOVUPS Y11, 256(DX) \
 	CODES(0, 0, 32) \
 	CODES(16, 16, 32) \
@@ -89,7 +89,7 @@ TEXT ·unpackRowsTQ2_0AVX2(SB), NOSPLIT, $0-40
 
 #define BYTES 54
 #define BLOCK \
-	SCALES(52, Y11) \
+	SCALES_LAST(52, Y11) \
 	VMOVUPS Y11, 256(DX) \
 	TQ1_0_DIGITS
 // func unpackRowsTQ1_0AVX2(tile *byte, scales *float32, rows *byte, stride, cols int)
