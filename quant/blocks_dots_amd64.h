@@ -12,7 +12,10 @@
 //	BLOCKS     of activations beside it
 //	CONSTANTS  fills registers that stay as they are
 //	BLOCK      multiplies a block of eight rows, at SI and R10, with activations at
-//	           R11 that have scales at R12+AX and sums at R13+AX, and adds to Y12
+//	           R11 that have scales at R12+AX and sums at R13+AX, and adds to Y12;
+//	           it may leave the last steps to the next block, or FINISH
+//	START_ROW  comes before the blocks of eight rows
+//	FINISH     comes behind them
 
 	MOVQ dst+0(FP), DI
 	MOVQ each+8(FP), CX
@@ -39,6 +42,7 @@ row:
 	MOVQ  DX, R11
 	MOVQ  BX, AX
 	VPXOR Y12, Y12, Y12
+	START_ROW
 
 block:
 	BLOCK
@@ -48,6 +52,7 @@ block:
 	ADDQ $(4*BLOCKS), AX
 	JNZ  block
 
+	FINISH
 	LEAQ         (DI)(R14*4), AX
 	VEXTRACTI128 $1, Y12, X11
 	VMOVD        X12, (DI)

@@ -13,17 +13,20 @@ GLOBL wordsOfOne<>(SB), RODATA|NOPTR, $32
 // Products of rows of blocks with one token. Eight rows share a block of activations,
 // and get their scales at once.
 
-// FINISH turns sums of a block of the activations, the one of number n, into
-// products, and adds them to those in Y12.
-#define FINISH(sum, scales, n) \
-	VPBROADCASTD (n*4)(R13)(AX*1), Y4 \
-	VPSUBD       Y4, sum, sum \
-	VCVTDQ2PS    sum, sum \
-	VBROADCASTSS (n*4)(R12)(AX*1), Y4 \
-	VMULPS       Y4, scales, Y4 \
-	VFMADD231PS  Y4, sum, Y12
+// PRODUCTS turns sums of a block into products, and adds them to those in Y12. The sum
+// of the activations and the product of the scales are in two registers; LOAD_SCALES
+// puts them there for the block of the activations of number n.
+#define PRODUCTS(sum, sumQ, scale) \
+	VPSUBD      sumQ, sum, sum \
+	VCVTDQ2PS   sum, sum \
+	VFMADD231PS scale, sum, Y12
 
-// Two bits a code: row by row, with the activations in Y8 to Y11.
+#define LOAD_SCALES(scales, n, sumQ, scale) \
+	VPBROADCASTD (n*4)(R13)(AX*1), sumQ \
+	VBROADCASTSS (n*4)(R12)(AX*1), Y5 \
+	VMULPS       Y5, scales, scale
+
+// Two bits a code: row by row.
 
 // ROW multiplies the 32 bytes of a row in Y4 to sums of 16 bits, at most 4·768: two
 // fields as codes, two as four times the codes.
@@ -56,30 +59,39 @@ GLOBL wordsOfOne<>(SB), RODATA|NOPTR, $32
 	VPERM2I128  $0x31, y, sum, Y5 \
 	VPADDW      Y4, Y5, sum
 
-// JOIN makes sums of 32 bits in Y0 of those of 16 bits of eight rows: of rows n and
-// n+4 eight each in the halves of Yn. First the upper four of each eight are added to
-// the lower ones, two registers becoming one, then the upper two of each four. The
-// largest sum of 16 bits is 24576.
-#define JOIN \
-	VPUNPCKLQDQ Y1, Y0, Y4 \
-	VPUNPCKHQDQ Y1, Y0, Y5 \
-	VPADDW      Y4, Y5, Y0 \
-	VPUNPCKLQDQ Y3, Y2, Y4 \
-	VPUNPCKHQDQ Y3, Y2, Y5 \
-	VPADDW      Y4, Y5, Y2 \
-	VSHUFPS     $0x88, Y2, Y0, Y4 \
-	VSHUFPS     $0xDD, Y2, Y0, Y5 \
-	VPADDW      Y4, Y5, Y0 \
-	VPMADDWD    wordsOfOne<>(SB), Y0, Y0
+// UPPER_HALVES adds the upper four of eight sums of 16 bits to the lower ones, two
+// registers becoming one.
+#define UPPER_HALVES(sum, other, joined) \
+	VPUNPCKLQDQ other, sum, Y4 \
+	VPUNPCKHQDQ other, sum, Y5 \
+	VPADDW      Y4, Y5, joined
+
+// FINISH adds up what is left of a block, four sums of each row in Y8 and Y9, at most
+// 12288 each, and has the products. It takes so long from the first to the last of its
+// steps that it waits until the rows of the next block are under way.
+#define FINISH \
+	VSHUFPS  $0x88, Y9, Y8, Y4 \
+	VSHUFPS  $0xDD, Y9, Y8, Y5 \
+	VPADDW   Y4, Y5, Y4 \
+	VPMADDWD wordsOfOne<>(SB), Y4, Y4 \
+	PRODUCTS(Y4, Y10, Y11)
+
+#define START_ROW \
+	VPXOR Y8, Y8, Y8 \
+	VPXOR Y9, Y9, Y9 \
+	VPXOR Y10, Y10, Y10 \
+	VPXOR Y11, Y11, Y11
 
 // A block of 128, whose quarters' activations are 32 bytes apart.
 #define BLOCK_128(offset, activations, scales, n) \
 	TWO(offset(SI), offset(R10), activations, Y0, X1, Y1) \
 	TWO(offset(SI)(R8*1), offset(R10)(R8*1), activations, Y1, X2, Y2) \
+	FINISH \
+	UPPER_HALVES(Y0, Y1, Y8) \
 	TWO(offset(SI)(R8*2), offset(R10)(R8*2), activations, Y2, X3, Y3) \
 	TWO(offset(SI)(R9*1), offset(R10)(R9*1), activations, Y3, X7, Y7) \
-	JOIN \
-	FINISH(Y0, scales, n)
+	UPPER_HALVES(Y2, Y3, Y9) \
+	LOAD_SCALES(scales, n, Y10, Y11)
 
 #define BYTES 34
 #define WEIGHTS 128
@@ -110,27 +122,30 @@ TEXT ·blockDotsTQ2_0AVX2(SB), NOSPLIT, $0-64
 #undef BLOCKS
 #undef BLOCK
 
-// A block of 64: two rows share a register.
+// A block of 64: two rows share a register, and the activations are in both halves of
+// four.
 #define TWO_64(row, row4, sum) \
 	VMOVDQU     row, X4 \
 	VINSERTI128 $1, row4, Y4, Y4 \
-	ROW(Y8, Y9, Y10, Y11, sum)
+	ROW(Y2, Y3, Y7, Y13, sum)
 
 #define BYTES 18
 #define WEIGHTS 64
 #define BLOCKS 1
 #define BLOCK \
-	SCALES_FIRST(Y13) \
-	VBROADCASTI128 (R11), Y8 \
-	VBROADCASTI128 16(R11), Y9 \
-	VBROADCASTI128 32(R11), Y10 \
-	VBROADCASTI128 48(R11), Y11 \
+	VBROADCASTI128 (R11), Y2 \
+	VBROADCASTI128 16(R11), Y3 \
+	VBROADCASTI128 32(R11), Y7 \
+	VBROADCASTI128 48(R11), Y13 \
 	TWO_64(2(SI), 2(R10), Y0) \
 	TWO_64(2(SI)(R8*1), 2(R10)(R8*1), Y1) \
-	TWO_64(2(SI)(R8*2), 2(R10)(R8*2), Y2) \
-	TWO_64(2(SI)(R9*1), 2(R10)(R9*1), Y3) \
-	JOIN \
-	FINISH(Y0, Y13, 0)
+	FINISH \
+	UPPER_HALVES(Y0, Y1, Y8) \
+	TWO_64(2(SI)(R8*2), 2(R10)(R8*2), Y0) \
+	TWO_64(2(SI)(R9*1), 2(R10)(R9*1), Y1) \
+	UPPER_HALVES(Y0, Y1, Y9) \
+	SCALES_FIRST(Y11) \
+	LOAD_SCALES(Y11, 0, Y10, Y11)
 // func blockDotsQ2_0AVX2(dst *float32, each int, rows *byte, stride int, q *int8, scale *float32, sum *int32, cols int)
 TEXT ·blockDotsQ2_0AVX2(SB), NOSPLIT, $0-64
 #include "blocks_dots_amd64.h"
@@ -138,6 +153,8 @@ TEXT ·blockDotsQ2_0AVX2(SB), NOSPLIT, $0-64
 #undef WEIGHTS
 #undef BLOCKS
 #undef BLOCK
+#undef START_ROW
+#undef FINISH
 #undef CONSTANTS
 
 // Five codes in a byte: column by column. A lane of 32 bits belongs to one row, so
@@ -147,6 +164,15 @@ TEXT ·blockDotsQ2_0AVX2(SB), NOSPLIT, $0-64
 #define CONSTANTS \
 	MASK(0x00010001, X13, Y13) \
 	TRIT_CONSTANTS
+
+// FINISH has nothing left to do at the end of a row: COLUMN_PRODUCTS has the products of
+// each block at once.
+#define START_ROW
+#define FINISH
+#define COLUMN_PRODUCTS(sum, n) \
+	VPMADDWD Y13, sum, sum \
+	LOAD_SCALES(Y11, n, Y4, Y5) \
+	PRODUCTS(sum, Y4, Y5)
 
 #define TAKE(offset, sum) \
 	VPBROADCASTD offset(R11), Y5 \
@@ -161,10 +187,8 @@ TEXT ·blockDotsQ2_0AVX2(SB), NOSPLIT, $0-64
 	VPXOR    Y10, Y10, Y10 \
 	VPXOR    Y9, Y9, Y9 \
 	TQ1_0_DIGITS \
-	VPMADDWD Y13, Y10, Y10 \
-	VPMADDWD Y13, Y9, Y9 \
-	FINISH(Y10, Y11, 0) \
-	FINISH(Y9, Y11, 1)
+	COLUMN_PRODUCTS(Y10, 0) \
+	COLUMN_PRODUCTS(Y9, 1)
 // func blockDotsTQ1_0AVX2(dst *float32, each int, rows *byte, stride int, q *int8, scale *float32, sum *int32, cols int)
 TEXT ·blockDotsTQ1_0AVX2(SB), NOSPLIT, $0-64
 #include "blocks_dots_amd64.h"
@@ -179,8 +203,7 @@ TEXT ·blockDotsTQ1_0AVX2(SB), NOSPLIT, $0-64
 #define BLOCK \
 	VPXOR    Y10, Y10, Y10 \
 	PTQ1_0_DIGITS \
-	VPMADDWD Y13, Y10, Y10 \
-	FINISH(Y10, Y11, 0)
+	COLUMN_PRODUCTS(Y10, 0)
 // func blockDotsPTQ1_0AVX2(dst *float32, each int, rows *byte, stride int, q *int8, scale *float32, sum *int32, cols int)
 TEXT ·blockDotsPTQ1_0AVX2(SB), NOSPLIT, $0-64
 #include "blocks_dots_amd64.h"
