@@ -70,6 +70,12 @@ var madeModels = []madeModel{
 // write writes the model, with the vocabulary of the reference model micro-untied.
 func (m *madeModel) write(t testing.TB) string {
 	t.Helper()
+	return m.writeWith(t, gguf.F16)
+}
+
+// writeWith is write with embedding and head of a type.
+func (m *madeModel) writeWith(t testing.TB, tables gguf.TensorType) string {
+	t.Helper()
 	reference, _, _ := reference(t, "micro-untied", "exact.f32")
 	f, err := gguf.Open(reference)
 	if err != nil {
@@ -115,11 +121,7 @@ func (m *madeModel) write(t testing.TB) string {
 		check(w.AddTensor(name, dims, kind, func(w io.Writer) error { _, err := w.Write(data); return err }))
 	}
 	table := func(name string) {
-		data := make([]byte, 2*m.width*vocabulary)
-		for i := 0; i < len(data); i += 2 { // ±1/8 to ±1
-			binary.LittleEndian.PutUint16(data[i:], uint16(r.IntN(2)<<15|(12+r.IntN(3))<<10|r.IntN(1<<10)))
-		}
-		add(name, []int{m.width, vocabulary}, gguf.F16, data)
+		add(name, []int{m.width, vocabulary}, tables, tableData(r, tables, m.width*vocabulary))
 	}
 	norm := func(name string, n int, half bool) {
 		var data []byte
