@@ -7,8 +7,8 @@ import (
 	"github.com/gobitnet/gobitnet/quant"
 )
 
-// What is read for every token, the ternary weights and the screen of the head,
-// lies in large pages where the system gives them: a mapped file lies in small
+// What is read for every token, the ternary weights and the screen of the head, or a
+// head that has none, lies in large pages where the system gives them: a mapped file lies in small
 // ones, as a rule, and reading it from one end to the other takes up to a
 // quarter longer. That is done in the background and by and by, once a model has
 // been used for a while; the weights are copied block by block, each after a
@@ -21,7 +21,7 @@ type residence struct {
 	weights *largepages.Memory // nil where they are in the file
 	screen  *largepages.Memory // nil where there is none, or it lies elsewhere
 	passes  int
-	blocks  int // moved
+	blocks  int // moved; the head, where it is, counts as one more
 	used    int // bytes of weights
 }
 
@@ -61,13 +61,13 @@ func (m *Model) settle() {
 		}
 		return
 	}
-	if r.stay || r.blocks == len(m.weights.blocks) {
+	if r.stay || r.blocks == m.movable() {
 		return
 	}
 	if r.weights == nil {
 		bytes := 0
-		for i := range m.weights.blocks {
-			bytes += m.weights.blocks[i].codeBytes()
+		for i := range m.movable() {
+			bytes += m.movableBytes(i)
 		}
 		if r.stay = bytes < r.least || !largepages.Available(); r.stay {
 			return
@@ -79,11 +79,37 @@ func (m *Model) settle() {
 		r.weights = memory
 		memory.Enlarge()
 	}
-	if b := &m.weights.blocks[r.blocks]; r.used+b.codeBytes() <= r.weights.Enlarged() {
-		m.move(b)
-		r.blocks++
+	if r.used+m.movableBytes(r.blocks) > r.weights.Enlarged() {
+		return
 	}
+	if r.blocks < len(m.weights.blocks) {
+		for _, matrix := range m.weights.blocks[r.blocks].matrices() {
+			*matrix = matrix.WithCodes(m.moved(matrix.Codes()))
+		}
+	} else {
+		m.weights.head.Move(m.moved(m.headBytes()))
+	}
+	r.blocks++
 }
+
+// movable returns how many things are moved one by one: the blocks, and the head
+// unless what is read of it is its screen.
+func (m *Model) movable() int {
+	if m.head.Screens() {
+		return len(m.weights.blocks)
+	}
+	return len(m.weights.blocks) + 1
+}
+
+// movableBytes returns how much memory the i-th of them takes.
+func (m *Model) movableBytes(i int) int {
+	if i < len(m.weights.blocks) {
+		return m.weights.blocks[i].codeBytes()
+	}
+	return aligned(len(m.headBytes()))
+}
+
+func (m *Model) headBytes() []byte { return m.weights.head.Bytes(0, m.head.Rows()) }
 
 func (b *block) matrices() [7]*quant.Matrix {
 	return [...]*quant.Matrix{&b.q.W, &b.k.W, &b.v.W, &b.output.W, &b.gate.W, &b.up.W, &b.down.W}
@@ -98,17 +124,14 @@ func (b *block) codeBytes() (n int) {
 
 func aligned(n int) int { return (n + codesAlignment - 1) / codesAlignment * codesAlignment }
 
-// move copies the weights of a block.
-func (m *Model) move(b *block) {
+// moved copies bytes of the file to large pages and hands their memory back.
+func (m *Model) moved(data []byte) []byte {
 	r := &m.residence
-	for _, matrix := range b.matrices() {
-		codes := matrix.Codes()
-		moved := r.weights.Bytes()[r.used : r.used+len(codes) : r.used+len(codes)]
-		m.engine.Copy(moved, codes)
-		*matrix = matrix.WithCodes(moved)
-		m.file.Release(codes)
-		r.used += aligned(len(codes))
-	}
+	to := r.weights.Bytes()[r.used : r.used+len(data) : r.used+len(data)]
+	m.engine.Copy(to, data)
+	m.file.Release(data)
+	r.used += aligned(len(data))
+	return to
 }
 
 // free gives the memory back. Nothing is evaluated any more.

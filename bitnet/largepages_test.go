@@ -55,3 +55,32 @@ func TestLargePages(t *testing.T) {
 	}
 	sameLogits(t, "with both", mustAppend(t, s, 3), mustAppend(t, newSession(t, want.model), s.Tokens()...))
 }
+
+// TestLargePagesOfHeads moves heads that have no screen, one of which is the
+// embedding, too.
+func TestLargePagesOfHeads(t *testing.T) {
+	if !largepages.Available() {
+		t.Skip("this system gives no large pages")
+	}
+	made := madeModel{name: "heads", architecture: "llama", width: 256, inner: 256, heads: 4, keyHeads: 2, size: 64}
+	for _, c := range tableTypes {
+		made.untied = !made.untied
+		path := made.writeWith(t, c.kind)
+		m := openModel(t, path)
+		m.residence.least, m.residence.after = 1, 2
+		s, want := newSession(t, m), newSession(t, openModel(t, path, WithSharedWeights()))
+		for i := range 12 {
+			sameLogits(t, c.kind.String(), mustAppend(t, s, 7*i), mustAppend(t, want, 7*i))
+			if r := &m.residence; r.weights != nil {
+				for limit := time.Now().Add(10 * time.Second); r.weights.Enlarged() < len(r.weights.Bytes()); time.Sleep(time.Millisecond) {
+					if time.Now().After(limit) {
+						t.Fatal("the memory does not come into being")
+					}
+				}
+			}
+		}
+		if n := m.residence.blocks; n != m.movable() || (n == len(m.weights.blocks)) != m.head.Screens() {
+			t.Errorf("%v: %d of %d were moved", c.kind, n, m.movable())
+		}
+	}
+}

@@ -14,7 +14,7 @@ import (
 	"github.com/gobitnet/gobitnet/quant"
 )
 
-// A Table is a matrix of numbers of one type. It does not change.
+// A Table is a matrix of numbers of one type. Only [Table.Move] changes it.
 type Table struct {
 	kind          gguf.TensorType
 	rows, columns int
@@ -148,6 +148,15 @@ func (t *Table) Columns() int { return t.columns }
 
 // Bytes returns the rows from lo up to, not including, hi as they lie in memory.
 func (t *Table) Bytes(lo, hi int) []byte { return t.data[lo*t.rowBytes : hi*t.rowBytes] }
+
+// Move has a table that is not floating read its rows at another place, to which its
+// Bytes have been copied. Nobody uses the table meanwhile.
+func (t *Table) Move(rows []byte) {
+	if t.form == ternary {
+		t.matrix = t.matrix.WithCodes(rows)
+	}
+	t.data = rows
+}
 
 // Widen stores a row as float32 in dst, of Columns, with working memory that no two
 // calls may use at once.
