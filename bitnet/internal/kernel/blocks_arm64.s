@@ -12,22 +12,22 @@
 
 // FOUR_SCALES stores the scales of four blocks of size bytes, which begin with them,
 // once for each half of the units.
-#define FOUR_SCALES(size)             \
-	MOVHU  (R1), R5               \
-	MOVHU  size(R1), R6           \
-	MOVHU  (2*size)(R1), R7       \
-	MOVHU  (3*size)(R1), R8       \
-	ORR    R6<<16, R5, R5         \
-	ORR    R8<<16, R7, R7         \
-	ORR    R7<<32, R5, R5         \
-	FMOVD  R5, F0                 \
-	FCVTL(0, 0)                   \
-	VST1.P [V0.S4], 16(R2)        \
-	VST1.P [V0.S4], 16(R2)        \
-	PRFM   PREFETCH_AHEAD(R1), PLDL1KEEP \
+#define FOUR_SCALES(size) \
+	MOVHU  (R1), R5                           \
+	MOVHU  size(R1), R6                       \
+	MOVHU  (2*size)(R1), R7                   \
+	MOVHU  (3*size)(R1), R8                   \
+	ORR    R6<<16, R5, R5                     \
+	ORR    R8<<16, R7, R7                     \
+	ORR    R7<<32, R5, R5                     \
+	FMOVD  R5, F0                             \
+	FCVTL(0, 0)                               \
+	VST1.P [V0.S4], 16(R2)                    \
+	VST1.P [V0.S4], 16(R2)                    \
+	PRFM   PREFETCH_AHEAD(R1), PLDL1KEEP      \
 	PRFM   (PREFETCH_AHEAD+64)(R1), PLDL1KEEP
 
-#define Q8_0_BLOCK(n)                   \
+#define Q8_0_BLOCK(n) \
 	ADD    $(2+34*n), R1, R4        \
 	VLD1   (R4), [V0.B16, V1.B16]   \
 	VST1.P [V0.B16, V1.B16], 32(R0)
@@ -51,13 +51,13 @@ loop:
 	RET
 
 // V30 and V31 have bytes of 15 and 8.
-#define Q4_0_BLOCK(n)                     \
-	ADD    $(2+18*n), R1, R4          \
-	VLD1   (R4), [V0.B16]             \
-	VUSHR  $4, V0.B16, V2.B16         \
-	VAND   V30.B16, V0.B16, V1.B16    \
-	VSUB   V31.B16, V2.B16, V2.B16    \
-	VSUB   V31.B16, V1.B16, V1.B16    \
+#define Q4_0_BLOCK(n) \
+	ADD    $(2+18*n), R1, R4        \
+	VLD1   (R4), [V0.B16]           \
+	VUSHR  $4, V0.B16, V2.B16       \
+	VAND   V30.B16, V0.B16, V1.B16  \
+	VSUB   V31.B16, V2.B16, V2.B16  \
+	VSUB   V31.B16, V1.B16, V1.B16  \
 	VST1.P [V1.B16, V2.B16], 32(R0)
 
 // func unpackQ4_0Neon(q []int8, scales, mins []float32, blocks []byte)
@@ -83,23 +83,23 @@ loop:
 // Byte i of 32 gets the byte that has bit i of four, by V26 and V27, and is held
 // against that bit, V28. Where it is not set, the number minus 16 is one with all bits
 // above the fourth. V29 to V31 have bytes of 0, 15 and 0xf0.
-#define Q5_0_BLOCK(n)                             \
-	MOVWU  (2+22*n)(R1), R5                   \
-	ADD    $(6+22*n), R1, R4                  \
-	VDUP   R5, V3.S4                          \
-	VLD1   (R4), [V0.B16]                     \
-	VTBL   V26.B16, [V3.B16], V4.B16          \
-	VTBL   V27.B16, [V3.B16], V5.B16          \
-	VUSHR  $4, V0.B16, V2.B16                 \
-	VAND   V30.B16, V0.B16, V1.B16            \
-	VAND   V28.B16, V4.B16, V4.B16            \
-	VAND   V28.B16, V5.B16, V5.B16            \
-	VCMEQ  V29.B16, V4.B16, V4.B16            \
-	VCMEQ  V29.B16, V5.B16, V5.B16            \
-	VAND   V31.B16, V4.B16, V4.B16            \
-	VAND   V31.B16, V5.B16, V5.B16            \
-	VORR   V4.B16, V1.B16, V1.B16             \
-	VORR   V5.B16, V2.B16, V2.B16             \
+#define Q5_0_BLOCK(n) \
+	MOVWU  (2+22*n)(R1), R5          \
+	ADD    $(6+22*n), R1, R4         \
+	VDUP   R5, V3.S4                 \
+	VLD1   (R4), [V0.B16]            \
+	VTBL   V26.B16, [V3.B16], V4.B16 \
+	VTBL   V27.B16, [V3.B16], V5.B16 \
+	VUSHR  $4, V0.B16, V2.B16        \
+	VAND   V30.B16, V0.B16, V1.B16   \
+	VAND   V28.B16, V4.B16, V4.B16   \
+	VAND   V28.B16, V5.B16, V5.B16   \
+	VCMEQ  V29.B16, V4.B16, V4.B16   \
+	VCMEQ  V29.B16, V5.B16, V5.B16   \
+	VAND   V31.B16, V4.B16, V4.B16   \
+	VAND   V31.B16, V5.B16, V5.B16   \
+	VORR   V4.B16, V1.B16, V1.B16    \
+	VORR   V5.B16, V2.B16, V2.B16    \
 	VST1.P [V1.B16, V2.B16], 32(R0)
 
 // func unpackQ5_0Neon(q []int8, scales, mins []float32, blocks []byte)
@@ -133,7 +133,7 @@ loop:
 
 // SCALE_ORDER puts the order of 16 scales of a byte into a register: of eight those
 // with an even number come first.
-#define SCALE_ORDER(v)               \
+#define SCALE_ORDER(v) \
 	MOVD $0x0705030106040200, R5 \
 	VMOV R5, v.D[0]              \
 	MOVD $0x0f0d0b090e0c0a08, R5 \
@@ -141,61 +141,61 @@ loop:
 
 // BYTE_SCALES stores the products of 16 signed bytes in V0 and the float16 number at
 // from.
-#define BYTE_SCALES(from)             \
-	MOVHU  from(R1), R5           \
-	FMOVS  R5, F4                 \
-	FCVTHS F4, F4                 \
-	VDUP   V4.S[0], V4.S4         \
-	SXTL(0, 5)                    \
-	SXTL2(0, 6)                   \
-	SXTL_H(5, 0)                  \
-	SXTL2_H(5, 1)                 \
-	SXTL_H(6, 2)                  \
-	SXTL2_H(6, 3)                 \
-	SCVTF(0, 0)                   \
-	SCVTF(1, 1)                   \
-	SCVTF(2, 2)                   \
-	SCVTF(3, 3)                   \
-	FMUL(4, 0, 0)                 \
-	FMUL(4, 1, 1)                 \
-	FMUL(4, 2, 2)                 \
-	FMUL(4, 3, 3)                 \
+#define BYTE_SCALES(from) \
+	MOVHU  from(R1), R5                         \
+	FMOVS  R5, F4                               \
+	FCVTHS F4, F4                               \
+	VDUP   V4.S[0], V4.S4                       \
+	SXTL(0, 5)                                  \
+	SXTL2(0, 6)                                 \
+	SXTL_H(5, 0)                                \
+	SXTL2_H(5, 1)                               \
+	SXTL_H(6, 2)                                \
+	SXTL2_H(6, 3)                               \
+	SCVTF(0, 0)                                 \
+	SCVTF(1, 1)                                 \
+	SCVTF(2, 2)                                 \
+	SCVTF(3, 3)                                 \
+	FMUL(4, 0, 0)                               \
+	FMUL(4, 1, 1)                               \
+	FMUL(4, 2, 2)                               \
+	FMUL(4, 3, 3)                               \
 	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R2)
 
 // Q6K_QUARTERS unpacks 32 numbers, the low bits of which are the halves that V0 and V1
 // have in their place, and 32 from V2 and V3: their high bits are those that V28 and
 // V29 have for the fours of bits in V4 and V5.
-#define Q6K_QUARTERS                                \
-	VTBL   V4.B16, [V28.B16], V16.B16           \
-	VTBL   V5.B16, [V28.B16], V17.B16           \
-	VTBL   V4.B16, [V29.B16], V18.B16           \
-	VTBL   V5.B16, [V29.B16], V19.B16           \
-	VORR   V6.B16, V16.B16, V16.B16             \
-	VORR   V7.B16, V17.B16, V17.B16             \
-	VORR   V8.B16, V18.B16, V18.B16             \
-	VORR   V9.B16, V19.B16, V19.B16             \
+#define Q6K_QUARTERS \
+	VTBL   V4.B16, [V28.B16], V16.B16                   \
+	VTBL   V5.B16, [V28.B16], V17.B16                   \
+	VTBL   V4.B16, [V29.B16], V18.B16                   \
+	VTBL   V5.B16, [V29.B16], V19.B16                   \
+	VORR   V6.B16, V16.B16, V16.B16                     \
+	VORR   V7.B16, V17.B16, V17.B16                     \
+	VORR   V8.B16, V18.B16, V18.B16                     \
+	VORR   V9.B16, V19.B16, V19.B16                     \
 	VST1.P [V16.B16, V17.B16, V18.B16, V19.B16], 64(R0)
 
 // Q6K_HALF unpacks 128 numbers of a block: their low bits are at low, their high bits
 // at high.
-#define Q6K_HALF(low, high)                                   \
-	ADD   $low, R1, R4                                    \
-	ADD   $high, R1, R5                                   \
-	VLD1  (R4), [V0.B16, V1.B16, V2.B16, V3.B16]          \
-	VLD1  (R5), [V20.B16, V21.B16]                        \
-	VAND  V30.B16, V20.B16, V4.B16                        \
-	VAND  V30.B16, V21.B16, V5.B16                        \
-	VAND  V30.B16, V0.B16, V6.B16                         \
-	VAND  V30.B16, V1.B16, V7.B16                         \
-	VAND  V30.B16, V2.B16, V8.B16                         \
-	VAND  V30.B16, V3.B16, V9.B16                         \
-	Q6K_QUARTERS                                          \
-	VUSHR $4, V20.B16, V4.B16                             \
-	VUSHR $4, V21.B16, V5.B16                             \
-	VUSHR $4, V0.B16, V6.B16                              \
-	VUSHR $4, V1.B16, V7.B16                              \
-	VUSHR $4, V2.B16, V8.B16                              \
-	VUSHR $4, V3.B16, V9.B16                              \
+#define Q6K_HALF(low, high) \
+	ADD   $low, R1, R4                           \
+	ADD   $high, R1, R5                          \
+	VLD1  (R4), [V0.B16, V1.B16, V2.B16, V3.B16] \
+	VLD1  (R5), [V20.B16, V21.B16]               \
+	VAND  V30.B16, V20.B16, V4.B16               \
+	VAND  V30.B16, V21.B16, V5.B16               \
+	VAND  V30.B16, V0.B16, V6.B16                \
+	VAND  V30.B16, V1.B16, V7.B16                \
+	VAND  V30.B16, V2.B16, V8.B16                \
+	VAND  V30.B16, V3.B16, V9.B16                \
+	Q6K_QUARTERS                                 \
+	VUSHR $4, V20.B16, V4.B16                    \
+	VUSHR $4, V21.B16, V5.B16                    \
+	VUSHR $4, V0.B16, V6.B16                     \
+	VUSHR $4, V1.B16, V7.B16                     \
+	VUSHR $4, V2.B16, V8.B16                     \
+	VUSHR $4, V3.B16, V9.B16                     \
 	Q6K_QUARTERS
 
 // func unpackQ6_KNeon(q []int8, scales, mins []float32, blocks []byte)
@@ -233,28 +233,28 @@ loop:
 	RET
 
 // Q4K_PAIR unpacks the next 64 numbers of a block. V30 has bytes of 15.
-#define Q4K_PAIR                                    \
-	VLD1.P 32(R4), [V0.B16, V1.B16]             \
-	VAND   V30.B16, V0.B16, V2.B16              \
-	VAND   V30.B16, V1.B16, V3.B16              \
-	VUSHR  $4, V0.B16, V4.B16                   \
-	VUSHR  $4, V1.B16, V5.B16                   \
+#define Q4K_PAIR \
+	VLD1.P 32(R4), [V0.B16, V1.B16]                 \
+	VAND   V30.B16, V0.B16, V2.B16                  \
+	VAND   V30.B16, V1.B16, V3.B16                  \
+	VUSHR  $4, V0.B16, V4.B16                       \
+	VUSHR  $4, V1.B16, V5.B16                       \
 	VST1.P [V2.B16, V3.B16, V4.B16, V5.B16], 64(R0)
 
 // BYTES_TIMES makes two registers of the products of the eight bytes in R and the
 // float16 number at from.
 #define BYTES_TIMES(R, from, f, v, a, na, b, nb) \
-	FMOVD  R, F0                    \
-	MOVHU  from(R1), R5             \
-	FMOVS  R5, f                    \
-	FCVTHS f, f                     \
-	VDUP   v.S[0], V1.S4            \
-	VUXTL  V0.B8, V0.H8             \
-	VUXTL2 V0.H8, b.S4              \
-	VUXTL  V0.H4, a.S4              \
-	SCVTF(na, na)                   \
-	SCVTF(nb, nb)                   \
-	FMUL(1, na, na)                 \
+	FMOVD  R, F0         \
+	MOVHU  from(R1), R5  \
+	FMOVS  R5, f         \
+	FCVTHS f, f          \
+	VDUP   v.S[0], V1.S4 \
+	VUXTL  V0.B8, V0.H8  \
+	VUXTL2 V0.H8, b.S4   \
+	VUXTL  V0.H4, a.S4   \
+	SCVTF(na, na)        \
+	SCVTF(nb, nb)        \
+	FMUL(1, na, na)      \
 	FMUL(1, nb, nb)
 
 // func unpackQ4_KNeon(q []int8, scales, mins []float32, blocks []byte)
@@ -310,21 +310,21 @@ loop:
 // Q3K_PART unpacks 32 numbers: the lowest two bits of V0 and V1, which are then
 // shifted out, and the lowest of V2 and V3. Where that is not set, the number minus 4
 // is one with all bits above the second. V27 to V30 have bytes of 0xfc, 0, 1 and 3.
-#define Q3K_PART                                \
-	VAND   V30.B16, V0.B16, V4.B16          \
-	VAND   V30.B16, V1.B16, V5.B16          \
-	VAND   V29.B16, V2.B16, V6.B16          \
-	VAND   V29.B16, V3.B16, V7.B16          \
-	VCMEQ  V28.B16, V6.B16, V6.B16          \
-	VCMEQ  V28.B16, V7.B16, V7.B16          \
-	VAND   V27.B16, V6.B16, V6.B16          \
-	VAND   V27.B16, V7.B16, V7.B16          \
-	VORR   V6.B16, V4.B16, V4.B16           \
-	VORR   V7.B16, V5.B16, V5.B16           \
-	VUSHR  $2, V0.B16, V0.B16               \
-	VUSHR  $2, V1.B16, V1.B16               \
-	VUSHR  $1, V2.B16, V2.B16               \
-	VUSHR  $1, V3.B16, V3.B16               \
+#define Q3K_PART \
+	VAND   V30.B16, V0.B16, V4.B16  \
+	VAND   V30.B16, V1.B16, V5.B16  \
+	VAND   V29.B16, V2.B16, V6.B16  \
+	VAND   V29.B16, V3.B16, V7.B16  \
+	VCMEQ  V28.B16, V6.B16, V6.B16  \
+	VCMEQ  V28.B16, V7.B16, V7.B16  \
+	VAND   V27.B16, V6.B16, V6.B16  \
+	VAND   V27.B16, V7.B16, V7.B16  \
+	VORR   V6.B16, V4.B16, V4.B16   \
+	VORR   V7.B16, V5.B16, V5.B16   \
+	VUSHR  $2, V0.B16, V0.B16       \
+	VUSHR  $2, V1.B16, V1.B16       \
+	VUSHR  $1, V2.B16, V2.B16       \
+	VUSHR  $1, V3.B16, V3.B16       \
 	VST1.P [V4.B16, V5.B16], 32(R0)
 
 // func unpackQ3_KNeon(q []int8, scales, mins []float32, blocks []byte)
@@ -341,10 +341,10 @@ TEXT ·unpackQ3_KNeon(SB), NOSPLIT, $0-96
 	SCALE_ORDER(V31)
 
 loop:
-	PRFM PREFETCH_AHEAD(R1), PLDL1KEEP
-	PRFM (PREFETCH_AHEAD+64)(R1), PLDL1KEEP
-	VLD1 (R1), [V2.B16, V3.B16]
-	ADD  $32, R1, R4
+	PRFM   PREFETCH_AHEAD(R1), PLDL1KEEP
+	PRFM   (PREFETCH_AHEAD+64)(R1), PLDL1KEEP
+	VLD1   (R1), [V2.B16, V3.B16]
+	ADD    $32, R1, R4
 	VLD1.P 32(R4), [V0.B16, V1.B16]
 	Q3K_PART
 	Q3K_PART
@@ -382,39 +382,33 @@ loop:
 // BLOCKS_TIMES adds the products of the next 32 numbers of a row at R with the
 // elements in V0 to V3 to eight lanes in a and b. even and odd have the products
 // of scales and units of its two halves, in place i.
-#define BLOCKS_TIMES(R, i, even, odd, a, b)        \
-	VLD1.P 32(R), [V4.B16, V5.B16]             \
-	VUZP1  V5.B16, V4.B16, V6.B16              \
-	VUZP2  V5.B16, V4.B16, V7.B16              \
-	SXTL(6, 8)                                 \
-	SXTL2(6, 9)                                \
-	SXTL(7, 10)                                \
-	SXTL2(7, 11)                               \
-	SMULL_H(0, 8, 12)                          \
-	SMULL2_H(0, 8, 13)                         \
-	SMULL_H(1, 9, 14)                          \
-	SMULL2_H(1, 9, 15)                         \
-	SMLAL_H(2, 10, 12)                         \
-	SMLAL2_H(2, 10, 13)                        \
-	SMLAL_H(3, 11, 14)                         \
-	SMLAL2_H(3, 11, 15)                        \
-	VADDP  V13.S4, V12.S4, V12.S4              \
-	VADDP  V15.S4, V14.S4, V14.S4              \
-	SCVTF(12, 12)                              \
-	SCVTF(14, 14)                              \
-	FMLA_ELEMENT(i, even, 12, a)               \
+#define BLOCKS_TIMES(R, i, even, odd, a, b) \
+	VLD1.P 32(R), [V4.B16, V5.B16] \
+	VUZP1  V5.B16, V4.B16, V6.B16  \
+	VUZP2  V5.B16, V4.B16, V7.B16  \
+	SXTL(6, 8)                     \
+	SXTL2(6, 9)                    \
+	SXTL(7, 10)                    \
+	SXTL2(7, 11)                   \
+	SMULL_H(0, 8, 12)              \
+	SMULL2_H(0, 8, 13)             \
+	SMULL_H(1, 9, 14)              \
+	SMULL2_H(1, 9, 15)             \
+	SMLAL_H(2, 10, 12)             \
+	SMLAL2_H(2, 10, 13)            \
+	SMLAL_H(3, 11, 14)             \
+	SMLAL2_H(3, 11, 15)            \
+	VADDP  V13.S4, V12.S4, V12.S4  \
+	VADDP  V15.S4, V14.S4, V14.S4  \
+	SCVTF(12, 12)                  \
+	SCVTF(14, 14)                  \
+	FMLA_ELEMENT(i, even, 12, a)   \
 	FMLA_ELEMENT(i, odd, 14, b)
 
-#define BLOCKS_UNIT(i, a, b, c, d)                          \
-	VLD1.P 64(R11), [V0.H8, V1.H8, V2.H8, V3.H8]        \
-	BLOCKS_TIMES(R8, i, 24, 25, a, b)                   \
+#define BLOCKS_UNIT(i, a, b, c, d) \
+	VLD1.P 64(R11), [V0.H8, V1.H8, V2.H8, V3.H8] \
+	BLOCKS_TIMES(R8, i, 24, 25, a, b)            \
 	BLOCKS_TIMES(R9, i, 26, 27, c, d)
-
-#define CLEAR(a, b, c, d)        \
-	VEOR a.B16, a.B16, a.B16 \
-	VEOR b.B16, b.B16, b.B16 \
-	VEOR c.B16, c.B16, c.B16 \
-	VEOR d.B16, d.B16, d.B16
 
 // func dotsBlocksNeon(dst []float32, q []int8, scales, mins []float32, x []int16, units, sums []float32)
 TEXT ·dotsBlocksNeon(SB), NOSPLIT, $0-168

@@ -20,19 +20,19 @@
 
 // FOUR_SCALES stores the scales of four blocks of size bytes, which begin with them.
 #define FOUR_SCALES(size) \
-	MOVWLZX   (SI), AX        \
-	MOVWLZX   size(SI), R8    \
+	MOVWLZX   (SI), AX          \
+	MOVWLZX   size(SI), R8      \
 	MOVWLZX   (2*size)(SI), R9  \
 	MOVWLZX   (3*size)(SI), R10 \
-	SHLQ      $16, R8         \
-	SHLQ      $32, R9         \
-	SHLQ      $48, R10        \
-	ORQ       R8, AX          \
-	ORQ       R10, R9         \
-	ORQ       R9, AX          \
-	VMOVQ     AX, X1          \
-	VCVTPH2PS X1, X1          \
-	VMOVUPS   X1, (BX)        \
+	SHLQ      $16, R8           \
+	SHLQ      $32, R9           \
+	SHLQ      $48, R10          \
+	ORQ       R8, AX            \
+	ORQ       R10, R9           \
+	ORQ       R9, AX            \
+	VMOVQ     AX, X1            \
+	VCVTPH2PS X1, X1            \
+	VMOVUPS   X1, (BX)          \
 	VMOVUPS   X1, 16(BX)
 
 #define Q8_0_BLOCK(n) \
@@ -125,10 +125,10 @@ GLOBL fifthBits<>(SB), RODATA|NOPTR, $8
 
 // func unpackQ5_0AVX2(q []int8, scales, mins []float32, blocks []byte)
 TEXT ·unpackQ5_0AVX2(SB), NOSPLIT, $0-96
-	MOVQ q_base+0(FP), DI
-	MOVQ q_len+8(FP), CX
-	MOVQ scales_base+24(FP), BX
-	MOVQ blocks_base+72(FP), SI
+	MOVQ         q_base+0(FP), DI
+	MOVQ         q_len+8(FP), CX
+	MOVQ         scales_base+24(FP), BX
+	MOVQ         blocks_base+72(FP), SI
 	BYTES(15, X14, Y14)
 	BYTES(0xf0, X15, Y15)
 	VMOVDQU      fifthBytes<>(SB), Y13
@@ -166,41 +166,41 @@ GLOBL highBits<>(SB), RODATA|NOPTR, $32
 // Q6K_HALF unpacks 128 numbers of a block: their low bits are at low, their high
 // bits at high. Y12 and Y13 have the tables, Y14 bytes of 0x0f.
 #define Q6K_HALF(low, high, to) \
-	VMOVDQU high(SI), Y2      \
-	VMOVDQU low(SI), Y0       \
-	VMOVDQU low+32(SI), Y1    \
-	VPSRLW  $4, Y2, Y3        \
-	VPSRLW  $4, Y0, Y4        \
-	VPSRLW  $4, Y1, Y5        \
-	VPAND   Y14, Y2, Y2       \
-	VPAND   Y14, Y3, Y3       \
-	VPAND   Y14, Y0, Y0       \
-	VPAND   Y14, Y1, Y1       \
-	VPAND   Y14, Y4, Y4       \
-	VPAND   Y14, Y5, Y5       \
-	VPSHUFB Y2, Y12, Y6       \
-	VPSHUFB Y2, Y13, Y7       \
-	VPSHUFB Y3, Y12, Y8       \
-	VPSHUFB Y3, Y13, Y9       \
-	VPOR    Y6, Y0, Y0        \
-	VPOR    Y7, Y1, Y1        \
-	VPOR    Y8, Y4, Y4        \
-	VPOR    Y9, Y5, Y5        \
-	VMOVDQU Y0, to(DI)        \
-	VMOVDQU Y1, to+32(DI)     \
-	VMOVDQU Y4, to+64(DI)     \
+	VMOVDQU high(SI), Y2   \
+	VMOVDQU low(SI), Y0    \
+	VMOVDQU low+32(SI), Y1 \
+	VPSRLW  $4, Y2, Y3     \
+	VPSRLW  $4, Y0, Y4     \
+	VPSRLW  $4, Y1, Y5     \
+	VPAND   Y14, Y2, Y2    \
+	VPAND   Y14, Y3, Y3    \
+	VPAND   Y14, Y0, Y0    \
+	VPAND   Y14, Y1, Y1    \
+	VPAND   Y14, Y4, Y4    \
+	VPAND   Y14, Y5, Y5    \
+	VPSHUFB Y2, Y12, Y6    \
+	VPSHUFB Y2, Y13, Y7    \
+	VPSHUFB Y3, Y12, Y8    \
+	VPSHUFB Y3, Y13, Y9    \
+	VPOR    Y6, Y0, Y0     \
+	VPOR    Y7, Y1, Y1     \
+	VPOR    Y8, Y4, Y4     \
+	VPOR    Y9, Y5, Y5     \
+	VMOVDQU Y0, to(DI)     \
+	VMOVDQU Y1, to+32(DI)  \
+	VMOVDQU Y4, to+64(DI)  \
 	VMOVDQU Y5, to+96(DI)
 
 // func unpackQ6_KAVX2(q []int8, scales, mins []float32, blocks []byte)
 TEXT ·unpackQ6_KAVX2(SB), NOSPLIT, $0-96
-	MOVQ q_base+0(FP), DI
-	MOVQ q_len+8(FP), CX
-	MOVQ scales_base+24(FP), BX
-	MOVQ blocks_base+72(FP), SI
+	MOVQ           q_base+0(FP), DI
+	MOVQ           q_len+8(FP), CX
+	MOVQ           scales_base+24(FP), BX
+	MOVQ           blocks_base+72(FP), SI
 	BYTES(15, X14, Y14)
 	VBROADCASTI128 highBits<>(SB), Y12
 	VBROADCASTI128 highBits<>+16(SB), Y13
-	VMOVDQU scaleOrder<>(SB), X11
+	VMOVDQU        scaleOrder<>(SB), X11
 
 loop:
 	PREFETCHT0 AHEAD(SI)
@@ -231,11 +231,11 @@ loop:
 
 // Q4K_PAIR unpacks the next 64 numbers of a block. Y14 has bytes of 0x0f.
 #define Q4K_PAIR(from, to) \
-	VMOVDQU from(SI), Y0   \
-	VPSRLW  $4, Y0, Y1     \
-	VPAND   Y14, Y0, Y0    \
-	VPAND   Y14, Y1, Y1    \
-	VMOVDQU Y0, to(DI)     \
+	VMOVDQU from(SI), Y0  \
+	VPSRLW  $4, Y0, Y1    \
+	VPAND   Y14, Y0, Y0   \
+	VPAND   Y14, Y1, Y1   \
+	VMOVDQU Y0, to(DI)    \
 	VMOVDQU Y1, to+32(DI)
 
 // func unpackQ4_KAVX2(q []int8, scales, mins []float32, blocks []byte)
@@ -281,27 +281,27 @@ loop:
 	ORQ  R10, R8
 	ORQ  R11, R9
 
-	VMOVQ     R8, X0
-	VMOVQ     R9, X1
-	VPMOVZXBD X0, Y0
-	VPMOVZXBD X1, Y1
+	VMOVQ      R8, X0
+	VMOVQ      R9, X1
+	VPMOVZXBD  X0, Y0
+	VPMOVZXBD  X1, Y1
 	HALF_BROADCAST((SI), X2, Y2)
 	HALF_BROADCAST(2(SI), X3, Y3)
-	VCVTDQ2PS Y0, Y0
-	VCVTDQ2PS Y1, Y1
-	VMULPS    Y2, Y0, Y0
-	VMULPS    Y3, Y1, Y1
+	VCVTDQ2PS  Y0, Y0
+	VCVTDQ2PS  Y1, Y1
+	VMULPS     Y2, Y0, Y0
+	VMULPS     Y3, Y1, Y1
 	VPERM2F128 $0x00, Y0, Y0, Y2
 	VPERM2F128 $0x11, Y0, Y0, Y3
-	VMOVUPS   Y2, (BX)
-	VMOVUPS   Y3, 32(BX)
-	VMOVUPS   Y1, (DX)
-	ADDQ      $144, SI
-	ADDQ      $256, DI
-	ADDQ      $64, BX
-	ADDQ      $32, DX
-	SUBQ      $256, CX
-	JNE       loop
+	VMOVUPS    Y2, (BX)
+	VMOVUPS    Y3, 32(BX)
+	VMOVUPS    Y1, (DX)
+	ADDQ       $144, SI
+	ADDQ       $256, DI
+	ADDQ       $64, BX
+	ADDQ       $32, DX
+	SUBQ       $256, CX
+	JNE        loop
 	VZEROUPPER
 	RET
 
@@ -309,29 +309,29 @@ loop:
 // that is not set, the number minus 4 is one with all bits above the second. Y12 to
 // Y15 have bytes of 0xfc, 1, 3 and 0.
 #define Q3K_PART(shift, y, k, to) \
-	VPSRLW   $k, Y2, Y3        \
-	VPSRLW   $shift, y, Y4     \
-	VPAND    Y13, Y3, Y3       \
-	VPAND    Y14, Y4, Y4       \
-	VPCMPEQB Y15, Y3, Y3       \
-	VPAND    Y12, Y3, Y3       \
-	VPOR     Y3, Y4, Y4        \
+	VPSRLW   $k, Y2, Y3    \
+	VPSRLW   $shift, y, Y4 \
+	VPAND    Y13, Y3, Y3   \
+	VPAND    Y14, Y4, Y4   \
+	VPCMPEQB Y15, Y3, Y3   \
+	VPAND    Y12, Y3, Y3   \
+	VPOR     Y3, Y4, Y4    \
 	VMOVDQU  Y4, to(DI)
 
 // func unpackQ3_KAVX2(q []int8, scales, mins []float32, blocks []byte)
 TEXT ·unpackQ3_KAVX2(SB), NOSPLIT, $0-96
-	MOVQ q_base+0(FP), DI
-	MOVQ q_len+8(FP), CX
-	MOVQ scales_base+24(FP), BX
-	MOVQ blocks_base+72(FP), SI
+	MOVQ    q_base+0(FP), DI
+	MOVQ    q_len+8(FP), CX
+	MOVQ    scales_base+24(FP), BX
+	MOVQ    blocks_base+72(FP), SI
 	BYTES(0xfc, X12, Y12)
 	BYTES(1, X13, Y13)
 	BYTES(3, X14, Y14)
 	BYTES(32, X11, Y11)
 	VMOVDQU scaleOrder<>(SB), X10
-	VPXOR Y15, Y15, Y15
-	MOVQ  $0x0f0f0f0f0f0f0f0f, R11
-	MOVQ  $0x3030303030303030, R12
+	VPXOR   Y15, Y15, Y15
+	MOVQ    $0x0f0f0f0f0f0f0f0f, R11
+	MOVQ    $0x3030303030303030, R12
 
 loop:
 	PREFETCHT0 AHEAD(SI)
@@ -366,25 +366,25 @@ loop:
 	ORQ  AX, R8
 	ORQ  R9, R10
 
-	VMOVQ      R8, X0
-	VPINSRQ    $1, R10, X0, X0
-	VPSUBB     X11, X0, X0
-	VPSHUFB    X10, X0, X0
-	VPMOVSXBD  X0, Y1
-	VPSRLDQ    $8, X0, X0
-	VPMOVSXBD  X0, Y0
+	VMOVQ     R8, X0
+	VPINSRQ   $1, R10, X0, X0
+	VPSUBB    X11, X0, X0
+	VPSHUFB   X10, X0, X0
+	VPMOVSXBD X0, Y1
+	VPSRLDQ   $8, X0, X0
+	VPMOVSXBD X0, Y0
 	HALF_BROADCAST(108(SI), X2, Y2)
-	VCVTDQ2PS  Y1, Y1
-	VCVTDQ2PS  Y0, Y0
-	VMULPS     Y2, Y1, Y1
-	VMULPS     Y2, Y0, Y0
-	VMOVUPS    Y1, (BX)
-	VMOVUPS    Y0, 32(BX)
-	ADDQ       $110, SI
-	ADDQ       $256, DI
-	ADDQ       $64, BX
-	SUBQ       $256, CX
-	JNE        loop
+	VCVTDQ2PS Y1, Y1
+	VCVTDQ2PS Y0, Y0
+	VMULPS    Y2, Y1, Y1
+	VMULPS    Y2, Y0, Y0
+	VMOVUPS   Y1, (BX)
+	VMOVUPS   Y0, 32(BX)
+	ADDQ      $110, SI
+	ADDQ      $256, DI
+	ADDQ      $64, BX
+	SUBQ      $256, CX
+	JNE       loop
 	VZEROUPPER
 	RET
 
@@ -392,30 +392,30 @@ loop:
 // lanes in y. scales has the products of scales and units. Multiplying by 1 and 0
 // leaves the even numbers (Y14) or the odd ones (Y15) as words.
 #define BLOCKS_TIMES(n, q, scales, y) \
-	VPMADDUBSW  q, Y14, Y4               \
-	VPMADDUBSW  q, Y15, Y5               \
-	VPMADDWD    (64*n)(BX), Y4, Y4       \
-	VPMADDWD    (64*n+32)(BX), Y5, Y5    \
-	VPERMILPS   $(0x55*n), scales, Y6    \
-	VPADDD      Y5, Y4, Y4               \
-	VCVTDQ2PS   Y4, Y4                   \
+	VPMADDUBSW  q, Y14, Y4            \
+	VPMADDUBSW  q, Y15, Y5            \
+	VPMADDWD    (64*n)(BX), Y4, Y4    \
+	VPMADDWD    (64*n+32)(BX), Y5, Y5 \
+	VPERMILPS   $(0x55*n), scales, Y6 \
+	VPADDD      Y5, Y4, Y4            \
+	VCVTDQ2PS   Y4, Y4                \
 	VFMADD231PS Y6, Y4, y
 
 // func dotsBlocksAVX2(dst []float32, q []int8, scales, mins []float32, x []int16, units, sums []float32)
 TEXT ·dotsBlocksAVX2(SB), NOSPLIT, $0-168
-	MOVQ dst_base+0(FP), DI
-	MOVQ dst_len+8(FP), DX
-	MOVQ q_base+24(FP), SI
-	MOVQ scales_base+48(FP), R8
-	MOVQ mins_base+72(FP), R12
-	MOVQ x_len+104(FP), R9      // bytes of a row
-	MOVQ R9, R10
-	SHRQ $2, R10                // bytes of its scales
+	MOVQ     dst_base+0(FP), DI
+	MOVQ     dst_len+8(FP), DX
+	MOVQ     q_base+24(FP), SI
+	MOVQ     scales_base+48(FP), R8
+	MOVQ     mins_base+72(FP), R12
+	MOVQ     x_len+104(FP), R9      // bytes of a row
+	MOVQ     R9, R10
+	SHRQ     $2, R10                // bytes of its scales
 	VPCMPEQW Y15, Y15, Y15
 	VPABSW   Y15, Y15
 	VPSLLW   $8, Y15, Y15
 	VPSRLW   $8, Y15, Y14
-	MOVQ $4, R11
+	MOVQ     $4, R11
 
 	// A second row that is missing is the first again, and stored in its place.
 pair:
@@ -455,15 +455,15 @@ loop:
 
 	SUM_LANES(Y0, Y1, X0, X1)
 	SUM_LANES(Y2, Y3, X2, X3)
-	CMPQ   mins_len+80(FP), $0
-	JEQ    store
+	CMPQ mins_len+80(FP), $0
+	JEQ  store
 
 	// The minimums of both rows times the sums, sixteen at a time, and the eight that
 	// may be left.
 	MOVQ   sums_base+144(FP), BX
 	MOVQ   sums_len+152(FP), CX
 	MOVQ   R9, AX
-	SHRQ   $3, AX               // bytes of a row's minimums
+	SHRQ   $3, AX                // bytes of a row's minimums
 	VXORPS X4, X4, X4
 	VXORPS X5, X5, X5
 	VXORPS X6, X6, X6

@@ -93,13 +93,13 @@ TEXT ·quantizeFloatAVX2(SB), NOSPLIT, $0-60
 	XORQ     AX, AX
 
 largest:
-	VPAND   (SI)(AX*1), Y1, Y2
-	VPAND   32(SI)(AX*1), Y1, Y3
-	VPMAXUD Y2, Y0, Y0
-	VPMAXUD Y3, Y0, Y0
-	ADDQ    $64, AX
-	CMPQ    AX, R9
-	JNE     largest
+	VPAND        (SI)(AX*1), Y1, Y2
+	VPAND        32(SI)(AX*1), Y1, Y3
+	VPMAXUD      Y2, Y0, Y0
+	VPMAXUD      Y3, Y0, Y0
+	ADDQ         $64, AX
+	CMPQ         AX, R9
+	JNE          largest
 	VEXTRACTI128 $1, Y0, X1
 	VPMAXUD      X1, X0, X0
 	VPSHUFD      $0x4e, X0, X1
@@ -108,15 +108,15 @@ largest:
 	VPMAXUD      X1, X0, X0
 
 	// X0: the largest, X2: step, X1: 127/largest, 0 where that is infinite.
-	MOVL     $0x42fe0000, AX // 127
-	VMOVD    AX, X3
-	VDIVSS   X3, X0, X2
-	VMOVSS   X2, step+48(FP)
-	VDIVSS   X0, X3, X1
-	VMOVD    X1, AX
-	CMPL     AX, $0x7f800000
-	JNE      scaled
-	VXORPS   X1, X1, X1
+	MOVL   $0x42fe0000, AX // 127
+	VMOVD  AX, X3
+	VDIVSS X3, X0, X2
+	VMOVSS X2, step+48(FP)
+	VDIVSS X0, X3, X1
+	VMOVD  X1, AX
+	CMPL   AX, $0x7f800000
+	JNE    scaled
+	VXORPS X1, X1, X1
 
 scaled:
 	VBROADCASTSS X1, Y1
@@ -128,33 +128,14 @@ scaled:
 
 	// The next row is on its way from memory meanwhile.
 loop:
-	PREFETCHT0  (SI)(R9*1)
-	VMOVUPS     (SI), Y3
-	VMOVUPS     32(SI), Y4
-	VFMADD231PS Y3, Y3, Y8
-	VFMADD231PS Y4, Y4, Y9
-	VMULPS      Y1, Y3, Y10
-	VMULPS      Y1, Y4, Y11
-	VCVTPS2DQ   Y10, Y10
-	VCVTPS2DQ   Y11, Y11
-
-	// Packing keeps to the halves of a register.
-	VPACKSSDW    Y11, Y10, Y12
-	VPERMQ       $0xd8, Y12, Y12
-	VEXTRACTI128 $1, Y12, X13
-	VPACKSSWB    X13, X12, X12
-	VMOVDQU      X12, (DI)
-
-	VCVTDQ2PS    Y10, Y10
-	VCVTDQ2PS    Y11, Y11
-	VFNMADD231PS Y10, Y2, Y3
-	VFNMADD231PS Y11, Y2, Y4
-	VFMADD231PS  Y3, Y3, Y6
-	VFMADD231PS  Y4, Y4, Y7
-	ADDQ         $64, SI
-	ADDQ         $16, DI
-	SUBQ         $16, CX
-	JNE          loop
+	PREFETCHT0 (SI)(R9*1)
+	VMOVUPS    (SI), Y3
+	VMOVUPS    32(SI), Y4
+	IMAGE_OF_16
+	ADDQ       $64, SI
+	ADDQ       $16, DI
+	SUBQ       $16, CX
+	JNE        loop
 
 	SUM_LANES(Y6, Y7, X6, X7)
 	SUM_LANES(Y8, Y9, X8, X9)

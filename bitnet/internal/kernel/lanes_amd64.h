@@ -26,3 +26,25 @@
 	VADDPS       Y1, Y0, Y0        \
 	VEXTRACTF128 $1, Y0, X1        \
 	VSHUFPS      $0x88, X1, X0, X0
+
+// IMAGE_OF_16 stores the 8-bit image of 16 values in Y3 and Y4 at DI, and adds what it
+// loses, squared, to the lanes in Y6 and Y7 and the squares to those in Y8 and Y9. Y2
+// is the step, Y1 its inverse. Packing keeps to the halves of a register.
+#define IMAGE_OF_16 \
+	VFMADD231PS  Y3, Y3, Y8    \
+	VFMADD231PS  Y4, Y4, Y9    \
+	VMULPS       Y1, Y3, Y10   \
+	VMULPS       Y1, Y4, Y11   \
+	VCVTPS2DQ    Y10, Y10      \
+	VCVTPS2DQ    Y11, Y11      \
+	VPACKSSDW    Y11, Y10, Y12 \
+	VPERMQ       $0xd8, Y12, Y12 \
+	VEXTRACTI128 $1, Y12, X13  \
+	VPACKSSWB    X13, X12, X12 \
+	VMOVDQU      X12, (DI)     \
+	VCVTDQ2PS    Y10, Y10      \
+	VCVTDQ2PS    Y11, Y11      \
+	VFNMADD231PS Y10, Y2, Y3   \
+	VFNMADD231PS Y11, Y2, Y4   \
+	VFMADD231PS  Y3, Y3, Y6    \
+	VFMADD231PS  Y4, Y4, Y7

@@ -16,20 +16,29 @@
 	VFMLS V30.S4, V28.S4, v.S4      \
 	VFMLA v.S4, v.S4, rest.S4
 
+// IMAGE_OF_16 does so for 16 values in V0 to V3 and stores the integers. Rests and
+// squares are in V16 to V19 and V20 to V23.
+#define IMAGE_OF_16               \
+	IMAGE(V0, 0, 4, V16, V20) \
+	IMAGE(V1, 1, 5, V17, V21) \
+	IMAGE(V2, 2, 6, V18, V22) \
+	IMAGE(V3, 3, 7, V19, V23) \
+	SQXTN_S(4, 4)             \
+	SQXTN2_S(5, 4)            \
+	SQXTN_S(6, 6)             \
+	SQXTN2_S(7, 6)            \
+	SQXTN_H(4, 4)             \
+	SQXTN2_H(6, 4)            \
+	VST1.P [V4.B16], 16(R0)
+
 // func quantizeHalfNeon(dst []int8, row []uint16) (step, rest, squares float32)
 TEXT ·quantizeHalfNeon(SB), NOSPLIT, $0-60
 	MOVD dst_base+0(FP), R0
 	MOVD row_base+24(FP), R1
 	MOVD row_len+32(FP), R2
 	LSR  $4, R2, R2
-	VEOR V16.B16, V16.B16, V16.B16
-	VEOR V17.B16, V17.B16, V17.B16
-	VEOR V18.B16, V18.B16, V18.B16
-	VEOR V19.B16, V19.B16, V19.B16
-	VEOR V20.B16, V20.B16, V20.B16
-	VEOR V21.B16, V21.B16, V21.B16
-	VEOR V22.B16, V22.B16, V22.B16
-	VEOR V23.B16, V23.B16, V23.B16
+	CLEAR(V16, V17, V18, V19)
+	CLEAR(V20, V21, V22, V23)
 
 	// Without their signs, float16 values order like integers.
 	MOVD $0x7fff, R3
@@ -73,17 +82,7 @@ loop:
 	FCVTL2(8, 1)
 	FCVTL(9, 2)
 	FCVTL2(9, 3)
-	IMAGE(V0, 0, 4, V16, V20)
-	IMAGE(V1, 1, 5, V17, V21)
-	IMAGE(V2, 2, 6, V18, V22)
-	IMAGE(V3, 3, 7, V19, V23)
-	SQXTN_S(4, 4)
-	SQXTN2_S(5, 4)
-	SQXTN_S(6, 6)
-	SQXTN2_S(7, 6)
-	SQXTN_H(4, 4)
-	SQXTN2_H(6, 4)
-	VST1.P [V4.B16], 16(R0)
+	IMAGE_OF_16
 	SUBS   $1, R2, R2
 	BNE    loop
 
@@ -100,14 +99,8 @@ TEXT ·quantizeFloatNeon(SB), NOSPLIT, $0-60
 	MOVD row_base+24(FP), R1
 	MOVD row_len+32(FP), R2
 	LSR  $4, R2, R2
-	VEOR V16.B16, V16.B16, V16.B16
-	VEOR V17.B16, V17.B16, V17.B16
-	VEOR V18.B16, V18.B16, V18.B16
-	VEOR V19.B16, V19.B16, V19.B16
-	VEOR V20.B16, V20.B16, V20.B16
-	VEOR V21.B16, V21.B16, V21.B16
-	VEOR V22.B16, V22.B16, V22.B16
-	VEOR V23.B16, V23.B16, V23.B16
+	CLEAR(V16, V17, V18, V19)
+	CLEAR(V20, V21, V22, V23)
 
 	// Without their signs, numbers order like integers, those that are none above.
 	MOVD $0x7fffffff, R3
@@ -152,17 +145,7 @@ image:
 
 loop:
 	VLD1.P 64(R1), [V0.S4, V1.S4, V2.S4, V3.S4]
-	IMAGE(V0, 0, 4, V16, V20)
-	IMAGE(V1, 1, 5, V17, V21)
-	IMAGE(V2, 2, 6, V18, V22)
-	IMAGE(V3, 3, 7, V19, V23)
-	SQXTN_S(4, 4)
-	SQXTN2_S(5, 4)
-	SQXTN_S(6, 6)
-	SQXTN2_S(7, 6)
-	SQXTN_H(4, 4)
-	SQXTN2_H(6, 4)
-	VST1.P [V4.B16], 16(R0)
+	IMAGE_OF_16
 	SUBS   $1, R2, R2
 	BNE    loop
 
