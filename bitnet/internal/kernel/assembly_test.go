@@ -130,8 +130,8 @@ func TestBounds(t *testing.T) {
 						x = asmtest.Place(at, x)
 						units, sums := normal(cols/UnitSize), normal(cols/UnitSize)
 						got, want := normal(rows), make([]float32, rows)
-						s.DotsBlocks(got, q, scales, least, x, units, sums)
-						dotsBlocksGeneric(want, q, scales, least, x, units, sums)
+						s.DotsBlocks(got, q, scales, least, x, units, sums, blocks[:len(blocks)/rows*(rows-1)])
+						dotsBlocksGeneric(want, q, scales, least, x, units, sums, nil)
 						same("DotsBlocks", cols, got, want)
 					}
 				}

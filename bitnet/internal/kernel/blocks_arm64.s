@@ -410,8 +410,10 @@ loop:
 	BLOCKS_TIMES(R8, i, 24, 25, a, b)            \
 	BLOCKS_TIMES(R9, i, 26, 27, c, d)
 
-// func dotsBlocksNeon(dst []float32, q []int8, scales, mins []float32, x []int16, units, sums []float32)
-TEXT ·dotsBlocksNeon(SB), NOSPLIT, $0-168
+// What is ahead has been asked for when the rows at hand were unpacked.
+//
+// func dotsBlocksNeon(dst []float32, q []int8, scales, mins []float32, x []int16, units, sums []float32, ahead []byte)
+TEXT ·dotsBlocksNeon(SB), NOSPLIT, $0-192
 	MOVD dst_base+0(FP), R0
 	MOVD dst_len+8(FP), R1
 	MOVD q_base+24(FP), R8

@@ -14,10 +14,6 @@
 	VPBROADCASTW from, x \
 	VCVTPH2PS    x, y
 
-// Rows are streamed from memory: ask so far ahead that what has been unpacked is
-// multiplied meanwhile.
-#define AHEAD 4096
-
 // FOUR_SCALES stores the scales of four blocks of size bytes, which begin with them.
 #define FOUR_SCALES(size) \
 	MOVWLZX   (SI), AX          \
@@ -47,18 +43,16 @@ TEXT ·unpackQ8_0AVX2(SB), NOSPLIT, $0-96
 	MOVQ blocks_base+72(FP), SI
 
 loop:
-	PREFETCHT0 AHEAD(SI)
-	PREFETCHT0 AHEAD+64(SI)
 	Q8_0_BLOCK(0)
 	Q8_0_BLOCK(1)
 	Q8_0_BLOCK(2)
 	Q8_0_BLOCK(3)
 	FOUR_SCALES(34)
-	ADDQ       $136, SI
-	ADDQ       $128, DI
-	ADDQ       $32, BX
-	SUBQ       $128, CX
-	JNE        loop
+	ADDQ $136, SI
+	ADDQ $128, DI
+	ADDQ $32, BX
+	SUBQ $128, CX
+	JNE  loop
 	VZEROUPPER
 	RET
 
@@ -81,18 +75,16 @@ TEXT ·unpackQ4_0AVX2(SB), NOSPLIT, $0-96
 	BYTES(8, X15, Y15)
 
 loop:
-	PREFETCHT0 AHEAD(SI)
-	PREFETCHT0 AHEAD+64(SI)
 	Q4_0_BLOCK(0)
 	Q4_0_BLOCK(1)
 	Q4_0_BLOCK(2)
 	Q4_0_BLOCK(3)
 	FOUR_SCALES(18)
-	ADDQ       $72, SI
-	ADDQ       $128, DI
-	ADDQ       $32, BX
-	SUBQ       $128, CX
-	JNE        loop
+	ADDQ $72, SI
+	ADDQ $128, DI
+	ADDQ $32, BX
+	SUBQ $128, CX
+	JNE  loop
 	VZEROUPPER
 	RET
 
@@ -135,18 +127,16 @@ TEXT ·unpackQ5_0AVX2(SB), NOSPLIT, $0-96
 	VPBROADCASTQ fifthBits<>(SB), Y12
 
 loop:
-	PREFETCHT0 AHEAD(SI)
-	PREFETCHT0 AHEAD+64(SI)
 	Q5_0_BLOCK(0)
 	Q5_0_BLOCK(1)
 	Q5_0_BLOCK(2)
 	Q5_0_BLOCK(3)
 	FOUR_SCALES(22)
-	ADDQ       $88, SI
-	ADDQ       $128, DI
-	ADDQ       $32, BX
-	SUBQ       $128, CX
-	JNE        loop
+	ADDQ $88, SI
+	ADDQ $128, DI
+	ADDQ $32, BX
+	SUBQ $128, CX
+	JNE  loop
 	VZEROUPPER
 	RET
 
@@ -203,29 +193,25 @@ TEXT ·unpackQ6_KAVX2(SB), NOSPLIT, $0-96
 	VMOVDQU        scaleOrder<>(SB), X11
 
 loop:
-	PREFETCHT0 AHEAD(SI)
-	PREFETCHT0 AHEAD+64(SI)
 	Q6K_HALF(0, 128, 0)
-	PREFETCHT0 AHEAD+128(SI)
-	PREFETCHT0 AHEAD+192(SI)
 	Q6K_HALF(64, 160, 128)
 	HALF_BROADCAST(208(SI), X2, Y2)
-	VMOVDQU    192(SI), X0
-	VPSHUFB    X11, X0, X0
-	VPSRLDQ    $8, X0, X1
-	VPMOVSXBD  X0, Y0
-	VPMOVSXBD  X1, Y1
-	VCVTDQ2PS  Y0, Y0
-	VCVTDQ2PS  Y1, Y1
-	VMULPS     Y2, Y0, Y0
-	VMULPS     Y2, Y1, Y1
-	VMOVUPS    Y0, (BX)
-	VMOVUPS    Y1, 32(BX)
-	ADDQ       $210, SI
-	ADDQ       $256, DI
-	ADDQ       $64, BX
-	SUBQ       $256, CX
-	JNE        loop
+	VMOVDQU   192(SI), X0
+	VPSHUFB   X11, X0, X0
+	VPSRLDQ   $8, X0, X1
+	VPMOVSXBD X0, Y0
+	VPMOVSXBD X1, Y1
+	VCVTDQ2PS Y0, Y0
+	VCVTDQ2PS Y1, Y1
+	VMULPS    Y2, Y0, Y0
+	VMULPS    Y2, Y1, Y1
+	VMOVUPS   Y0, (BX)
+	VMOVUPS   Y1, 32(BX)
+	ADDQ      $210, SI
+	ADDQ      $256, DI
+	ADDQ      $64, BX
+	SUBQ      $256, CX
+	JNE       loop
 	VZEROUPPER
 	RET
 
@@ -248,9 +234,6 @@ TEXT ·unpackQ4_KAVX2(SB), NOSPLIT, $0-96
 	BYTES(15, X14, Y14)
 
 loop:
-	PREFETCHT0 AHEAD(SI)
-	PREFETCHT0 AHEAD+64(SI)
-	PREFETCHT0 AHEAD+128(SI)
 	Q4K_PAIR(16, 0)
 	Q4K_PAIR(48, 64)
 	Q4K_PAIR(80, 128)
@@ -334,11 +317,9 @@ TEXT ·unpackQ3_KAVX2(SB), NOSPLIT, $0-96
 	MOVQ    $0x3030303030303030, R12
 
 loop:
-	PREFETCHT0 AHEAD(SI)
-	PREFETCHT0 AHEAD+64(SI)
-	VMOVDQU    (SI), Y2
-	VMOVDQU    32(SI), Y0
-	VMOVDQU    64(SI), Y1
+	VMOVDQU (SI), Y2
+	VMOVDQU 32(SI), Y0
+	VMOVDQU 64(SI), Y1
 	Q3K_PART(0, Y0, 0, 0)
 	Q3K_PART(2, Y0, 1, 32)
 	Q3K_PART(4, Y0, 2, 64)
@@ -389,11 +370,13 @@ loop:
 	RET
 
 // BLOCKS_TIMES adds the products of unit n of four, 32 numbers of a row at q, to the
-// lanes in y. scales has the products of scales and units. Multiplying by 1 and 0
-// leaves the even numbers (Y14) or the odd ones (Y15) as words.
+// lanes in y. scales has the products of scales and units. Multiplying by 1 and 0, in
+// Y14, leaves the even numbers as words, a shift the odd ones: these go to different
+// parts of a processor.
 #define BLOCKS_TIMES(n, q, scales, y) \
-	VPMADDUBSW  q, Y14, Y4            \
-	VPMADDUBSW  q, Y15, Y5            \
+	VMOVDQU     q, Y5                 \
+	VPMADDUBSW  Y5, Y14, Y4           \
+	VPSRAW      $8, Y5, Y5            \
 	VPMADDWD    (64*n)(BX), Y4, Y4    \
 	VPMADDWD    (64*n+32)(BX), Y5, Y5 \
 	VPERMILPS   $(0x55*n), scales, Y6 \
@@ -401,8 +384,8 @@ loop:
 	VCVTDQ2PS   Y4, Y4                \
 	VFMADD231PS Y6, Y4, y
 
-// func dotsBlocksAVX2(dst []float32, q []int8, scales, mins []float32, x []int16, units, sums []float32)
-TEXT ·dotsBlocksAVX2(SB), NOSPLIT, $0-168
+// func dotsBlocksAVX2(dst []float32, q []int8, scales, mins []float32, x []int16, units, sums []float32, ahead []byte)
+TEXT ·dotsBlocksAVX2(SB), NOSPLIT, $0-192
 	MOVQ     dst_base+0(FP), DI
 	MOVQ     dst_len+8(FP), DX
 	MOVQ     q_base+24(FP), SI
@@ -411,11 +394,30 @@ TEXT ·dotsBlocksAVX2(SB), NOSPLIT, $0-168
 	MOVQ     x_len+104(FP), R9      // bytes of a row
 	MOVQ     R9, R10
 	SHRQ     $2, R10                // bytes of its scales
-	VPCMPEQW Y15, Y15, Y15
-	VPABSW   Y15, Y15
-	VPSLLW   $8, Y15, Y15
-	VPSRLW   $8, Y15, Y14
+	VPCMPEQW Y14, Y14, Y14
+	VPSRLW   $15, Y14, Y14
 	MOVQ     $4, R11
+
+	// Each step asks for four of the pieces into which they divide what is ahead, at
+	// R13, and R14 is the length of such a piece.
+	MOVQ  ahead_len+176(FP), AX
+	LEAQ  1(DX), R14
+	SHRQ  $1, R14
+	IMULQ R9, R14
+	SHRQ  $5, R14
+	ADDQ  R14, AX
+	XORQ  DX, DX
+	DIVQ  R14
+	MOVQ  AX, R14
+	MOVQ  ahead_base+168(FP), R13
+	CMPQ  ahead_len+176(FP), $0
+	JNE   counted
+	MOVQ  SI, R13
+	XORQ  R14, R14
+
+counted:
+	LEAQ (R14)(R14*2), R15
+	MOVQ dst_len+8(FP), DX
 
 	// A second row that is missing is the first again, and stored in its place.
 pair:
@@ -435,6 +437,11 @@ ready:
 	VXORPS X3, X3, X3
 
 loop:
+	PREFETCHT0     (R13)
+	PREFETCHT0     (R13)(R14*1)
+	PREFETCHT0     (R13)(R14*2)
+	PREFETCHT0     (R13)(R15*1)
+	LEAQ           (R13)(R14*4), R13
 	VBROADCASTF128 (AX), Y12
 	VMULPS         (R8), Y12, Y8
 	VMULPS         (R8)(R10*1), Y12, Y9

@@ -122,7 +122,7 @@ func unpackQ3_KGeneric(q []int8, scales, _ []float32, blocks []byte) {
 	}
 }
 
-func dotsBlocksGeneric(dst []float32, q []int8, scales, mins []float32, x []int16, units, sums []float32) {
+func dotsBlocksGeneric(dst []float32, q []int8, scales, mins []float32, x []int16, units, sums []float32, _ []byte) {
 	cols := len(x)
 	for r := range dst {
 		var lane [Lanes]float32

@@ -103,8 +103,9 @@ type Set struct {
 	// four neighbours are summed up, which is exact, and these sums times scale·unit,
 	// rounded, are added up in lanes. From that, where there are minimums, is
 	// subtracted the sum in lanes of the minimums times sums, the products of each
-	// unit and the sum of its elements.
-	DotsBlocks func(dst []float32, q []int8, scales, mins []float32, x []int16, units, sums []float32)
+	// unit and the sum of its elements. ahead, which may be empty, is a hint: the
+	// blocks that are unpacked next, to be fetched from memory meanwhile.
+	DotsBlocks func(dst []float32, q []int8, scales, mins []float32, x []int16, units, sums []float32, ahead []byte)
 }
 
 // Available returns every implementation that this processor can run, fastest

@@ -32,7 +32,7 @@ func unpackQ4_KAVX2(q []int8, scales, mins []float32, blocks []byte)
 func unpackQ3_KAVX2(q []int8, scales, mins []float32, blocks []byte)
 
 //go:noescape
-func dotsBlocksAVX2(dst []float32, q []int8, scales, mins []float32, x []int16, units, sums []float32)
+func dotsBlocksAVX2(dst []float32, q []int8, scales, mins []float32, x []int16, units, sums []float32, ahead []byte)
 
 // What follows serves all sets, too: it is limited by memory or runs once.
 

@@ -30,7 +30,7 @@ func unpackQ4_KNeon(q []int8, scales, mins []float32, blocks []byte)
 func unpackQ3_KNeon(q []int8, scales, mins []float32, blocks []byte)
 
 //go:noescape
-func dotsBlocksNeon(dst []float32, q []int8, scales, mins []float32, x []int16, units, sums []float32)
+func dotsBlocksNeon(dst []float32, q []int8, scales, mins []float32, x []int16, units, sums []float32, ahead []byte)
 
 //go:noescape
 func dotsFloatNeon(dst []float32, rows []float32, x []float32)

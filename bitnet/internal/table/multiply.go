@@ -211,9 +211,11 @@ func (t *Table) multiplyBlocks(dst []float32, set *kernel.Set, lo, hi int, v *Ve
 		end := min(r+step, hi)
 		s.reserve(t, end-r)
 		set.Unpack[t.blocks](s.q, s.scales, s.mins, t.Bytes(r, end))
+		ahead := t.Bytes(end, min(end+step, t.rows))
 		for i := first; i < last; i++ {
 			set.DotsBlocks(dst[(i-first)*rows+r-lo:(i-first)*rows+end-lo], s.q, s.scales, s.mins,
-				v.image[i*t.columns:(i+1)*t.columns], v.units[i*units:(i+1)*units], v.sums[i*units:(i+1)*units])
+				v.image[i*t.columns:(i+1)*t.columns], v.units[i*units:(i+1)*units], v.sums[i*units:(i+1)*units], ahead)
+			ahead = nil
 		}
 	}
 }
