@@ -103,9 +103,9 @@ func TestTokenize(t *testing.T) {
 // TestCompletions holds what is particular about them.
 func TestCompletions(t *testing.T) {
 	s := serving(t, Options{})
-	ids, bad := s.models["arithmetic"].promptOf(json.RawMessage(`"2+2="`), "", s.models["arithmetic"].encodePrompt)
-	if bad != nil {
-		t.Fatal(bad)
+	ids, err := s.models["arithmetic"].encodePrompt("2+2=")
+	if err != nil {
+		t.Fatal(err)
 	}
 	tokens, _ := json.Marshal(ids)
 	for body, want := range map[string]string{

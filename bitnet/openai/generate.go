@@ -100,7 +100,7 @@ func (h *Handler) size(j *job) (parallel int, memory int64) {
 		if parallel > 1 {
 			return parallel, whole + int64(parallel)*(whole-shared)
 		}
-		return 1, min(2*whole-shared, h.options.KVMemory)
+		return 1, 2*whole - shared
 	}
 	parallel = min(len(j.prompts)*j.n, h.options.Parallel, max(int(h.options.KVMemory/whole), 1))
 	return parallel, int64(parallel) * whole
@@ -112,6 +112,7 @@ func (h *Handler) compute(ctx context.Context, m *model, key, parallel int, memo
 		return *broken
 	}
 	arrived := time.Now()
+	memory = min(memory, h.options.KVMemory) // more would wait for ever
 	leave, err := h.queue.enter(ctx, key, parallel, memory)
 	if err != nil {
 		if errors.As(err, new(*failure)) {
