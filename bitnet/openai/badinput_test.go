@@ -364,3 +364,43 @@ func TestConnections(t *testing.T) {
 	}
 	s.post("/v1/chat/completions", body)
 }
+
+// TestSlowClients has clients that send or read so slowly that they are given up.
+func TestSlowClients(t *testing.T) {
+	s := serving(t, Options{Parallel: 4})
+	s.bodyTimeout, s.writeTimeout = 50*time.Millisecond, 50*time.Millisecond
+	dial := func(text string) net.Conn {
+		c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetDeadline(time.Now().Add(20 * time.Second))
+		c.(*net.TCPConn).SetReadBuffer(16 << 10)
+		if _, err := io.WriteString(c, text); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	const head = "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+	c := dial(fmt.Sprintf(head, 1000, `{"prompt":`))
+	defer c.Close()
+	answer := make([]byte, 12)
+	if _, err := io.ReadFull(c, answer); err != nil || string(answer) != "HTTP/1.1 400" {
+		t.Errorf("who sends slowly gets %q: %v", answer, err)
+	}
+	// Some megabytes, more than lies between the two.
+	body := fmt.Sprintf(`{"prompt":"a","n":128,"stream":true,"temperature":2,"max_tokens":500,"logprobs":20,%s}`, digits())
+	c = dial(fmt.Sprintf(head, len(body), body))
+	defer c.Close()
+	eventually(t, "it is computed", func() bool { running, _, _ := s.queue.state(); return running == 1 })
+	eventually(t, "it is given up", func() bool { running, _, _ := s.queue.state(); return running == 0 })
+	if _, _, text := s.send("GET", "/metrics", ""); !strings.Contains(text, `bitnet_requests_finished_total{reason="stop"} 0`) {
+		t.Errorf("%s", text)
+	}
+	// A connection is still good a while later.
+	for range 2 {
+		s.send("GET", "/", "")
+		s.send("GET", "/metrics", "")
+		time.Sleep(60 * time.Millisecond)
+	}
+}

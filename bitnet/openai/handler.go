@@ -49,7 +49,7 @@ type Options struct {
 	KVMemory int64
 	// RequestTimeout bounds how long a request takes, waiting included; 0 does not.
 	RequestTimeout time.Duration
-	// MaxBody is how many bytes the body of a request may have; 0 is 16 MiB.
+	// MaxBody is how many bytes the body of a request may have; 0 is 4 MiB.
 	MaxBody int64
 	// DrainDelay is for how long [Handler.Shutdown] still takes new requests, so that
 	// whoever sends them learns first that it should not.
@@ -122,7 +122,7 @@ func (o Options) withDefaults(models map[string]*bitnet.Model) (Options, error) 
 		return bad("request timeout, drain delay and body limit", "one of them is negative")
 	}
 	if o.MaxBody == 0 {
-		o.MaxBody = 16 << 20
+		o.MaxBody = 4 << 20
 	}
 	if o.Version == "" {
 		o.Version = "unknown"
@@ -154,7 +154,9 @@ type Handler struct {
 	shelf   *shelf
 	metrics *metrics
 
-	keepAlive time.Duration // how long a stream is silent at most
+	keepAlive    time.Duration // how long a stream is silent at most
+	bodyTimeout  time.Duration // how long the body of a request may take to come
+	writeTimeout time.Duration // how long a client may take to read what it is sent
 
 	// Shutting down.
 	leaving  atomic.Bool // no longer ready
@@ -174,12 +176,13 @@ func NewHandler(models map[string]*bitnet.Model, options Options) (*Handler, err
 		return nil, err
 	}
 	h := &Handler{
-		options:   options,
-		models:    map[string]*model{},
-		names:     slices.Sorted(maps.Keys(models)),
-		created:   time.Now(),
-		keys:      newAPIKeys(options.APIKeys),
-		keepAlive: 15 * time.Second,
+		options: options,
+		models:  map[string]*model{},
+		names:   slices.Sorted(maps.Keys(models)),
+		created: time.Now(),
+		keys:    newAPIKeys(options.APIKeys),
+
+		keepAlive: 15 * time.Second, bodyTimeout: time.Minute, writeTimeout: time.Minute,
 	}
 	h.ended, h.end = context.WithCancel(context.Background())
 	h.queue = newQueue(options.Parallel, options.Queue, len(options.APIKeys))
@@ -442,9 +445,13 @@ func (c *call) body() ([]byte, *failure) {
 	}
 	// A client that sends slowly holds nothing but its connection, and not for ever.
 	controller := http.NewResponseController(c.w)
-	_ = controller.SetReadDeadline(time.Now().Add(bodyTimeout)) // some writers have none
+	_ = controller.SetReadDeadline(time.Now().Add(c.h.bodyTimeout)) // some writers have none
 	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, c.h.options.MaxBody))
-	_ = controller.SetReadDeadline(time.Time{})
+	if err != nil {
+		c.w.Header().Set("Connection", "close") // nobody waits for the rest
+	} else {
+		_ = controller.SetReadDeadline(time.Time{})
+	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -454,6 +461,3 @@ func (c *call) body() ([]byte, *failure) {
 	}
 	return data, nil
 }
-
-// bodyTimeout is how long the body of a request may take to come.
-const bodyTimeout = time.Minute

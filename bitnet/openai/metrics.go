@@ -193,5 +193,6 @@ func methodLabel(method string) string {
 // serveMetrics answers GET /metrics.
 func (c *call) serveMetrics() {
 	c.written, c.status = true, http.StatusOK
+	c.extendDeadline()
 	c.h.metrics.handler.ServeHTTP(c.w, c.r)
 }

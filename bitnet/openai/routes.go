@@ -102,6 +102,7 @@ func (c *call) writeHeader(status int) {
 		return
 	}
 	c.written, c.status = true, status
+	c.extendDeadline()
 	c.w.WriteHeader(status)
 }
 
@@ -109,7 +110,6 @@ func (c *call) writeHeader(status int) {
 func (c *call) json(status int, value any) {
 	data := marshal(value)
 	c.w.Header().Set("Content-Type", "application/json")
-	c.extendDeadline()
 	c.writeHeader(status)
 	_, _ = c.w.Write(data) // a client that has gone needs no answer
 }

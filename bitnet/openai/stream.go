@@ -9,12 +9,9 @@ import (
 	"time"
 )
 
-// writeTimeout is how long a client may take to read what it is sent.
-const writeTimeout = time.Minute
-
 // extendDeadline gives the client time for the next write.
 func (c *call) extendDeadline() {
-	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(writeTimeout)) // some writers have none
+	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(c.h.writeTimeout)) // some writers have none
 }
 
 // A sender sends an answer bit by bit, and something that says nothing when it has
