@@ -9,12 +9,14 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/x448/float16"
 
 	"github.com/gobitnet/gobitnet/bitnet/gguf"
+	"github.com/gobitnet/gobitnet/bitnet/internal/table"
 )
 
 // A made model is a small one with made-up weights, of which a test writes the
@@ -28,8 +30,10 @@ type madeModel struct {
 	untied                bool
 	halfNorms             bool // norms of float16
 	inputNorms, scales    bool
-	digest, longDigest    string // of all logits, and of the last of longSequence: see TestSameBits
-	neighbours            bool   // what the plain forward pass is to do
+	digest, longDigest    string          // of all logits, and of the last of longSequence: see TestSameBits
+	weights               gguf.TensorType // of the projections; I2_S where 0
+	embedding, head       gguf.TensorType // F16 where 0, which is F32's number
+	neighbours            bool            // what the plain forward pass is to do
 	silu, sub, headNorm   bool
 }
 
@@ -64,6 +68,40 @@ var madeModels = []madeModel{
 		name: "qwen3-norm-in", architecture: "qwen3", width: 128, inner: 384, heads: 2, keyHeads: 1, size: 128, halfNorms: true, inputNorms: true,
 		set:  map[string]any{"attention.key_length": uint32(128), "rope.dimension_count": uint32(128), "rope.freq_base": float32(1e6)},
 		silu: true, headNorm: true,
+	},
+	{
+		digest: "60f91c47f81db8e8a2ddb47bb887aa348b29b108da6df729a05597c5a75c4c10", longDigest: "e4d308f5f794e53a9b7eac6983466e94d6deec9510b8cc33e7f2bc3dd3a9a64c",
+		name: "llama-tq2-q4", architecture: "llama", width: 256, inner: 512, heads: 4, keyHeads: 2, size: 64, untied: true,
+		weights: gguf.TQ2_0, embedding: gguf.Q4_K, head: gguf.Q6_K, silu: true, neighbours: true,
+	},
+	{
+		digest: "a9839f59362f98087a8a17e2da0ac32fde7c1fceee94d9308ba5ac4acbfb6357", longDigest: "47d00a4d1c9fad3b033a251512f4af73b50d48093d35a401e4fdb07c41929eed",
+		name: "bitnet-tq1-embedding-and-head-q4k", architecture: "bitnet", width: 256, inner: 512, heads: 4, keyHeads: 4, size: 64, scales: true,
+		weights: gguf.TQ1_0, embedding: gguf.Q4_K, silu: true, sub: true,
+	},
+	{
+		digest: "ca0efd2b829af10028193c429b77555120d03d38c5859e3e2820f540b63aa651", longDigest: "c4e1f1f72e09774dfd2675da15b0d5ccf29b55416778783ff3dc1c8c72539a9f",
+		name: "qwen3-q2", architecture: "qwen3", width: 128, inner: 256, heads: 4, keyHeads: 2, size: 64,
+		set:     map[string]any{"attention.key_length": uint32(64), "rope.freq_base": float32(1e6)},
+		weights: gguf.Q2_0, embedding: gguf.Q2_0, silu: true, headNorm: true,
+	},
+	{
+		digest: "4de8e21ea739e305d1a0fbc7512d13086eb278db20d49e3ffd77a02db1c6a2d7", longDigest: "2a3b3fd78565f4c2c94be380ad90816e754869cb2d104848ea0b051479bcbce4",
+		name: "qwen3-pq2", architecture: "qwen3", width: 128, inner: 384, heads: 2, keyHeads: 1, size: 128, untied: true,
+		set:     map[string]any{"attention.key_length": uint32(128), "rope.freq_base": float32(1e6)},
+		weights: gguf.PQ2_0, embedding: gguf.PQ2_0, head: gguf.PQ2_0, silu: true, headNorm: true,
+	},
+	{
+		digest: "51b87069981a515088306f01df22d8ad6cecb2791cf3ffbe59381ee4662f630e", longDigest: "52aeb56a312244bf4be62f2bd2ca6e8a79bbc7099412dfd1fc6f4a17a1c6839a",
+		name: "qwen3-ptq1-q8", architecture: "qwen3", width: 256, inner: 384, heads: 2, keyHeads: 1, size: 128, untied: true,
+		set:     map[string]any{"rope.freq_base": float32(1e6)},
+		weights: gguf.PTQ1_0, embedding: gguf.Q8_0, head: gguf.PTQ1_0, silu: true, headNorm: true,
+	},
+	{
+		digest: "59fea4262280089eaec3710240b7078d970b1c3980b45d7f12b0b45c13c8e1a2", longDigest: "1bc7c81f075c1797f36fda075eaecc7d02bb0f20f226923aa1fa05616a5d4e20",
+		name: "b158-q6k", architecture: "bitnet-b1.58", width: 256, inner: 384, heads: 4, keyHeads: 2, size: 64,
+		set:       map[string]any{"rope.freq_base": float32(500000)},
+		embedding: gguf.Q6_K, sub: true,
 	},
 }
 
@@ -120,7 +158,11 @@ func (m *madeModel) writeWith(t testing.TB, tables gguf.TensorType) string {
 	add := func(name string, dims []int, kind gguf.TensorType, data []byte) {
 		check(w.AddTensor(name, dims, kind, func(w io.Writer) error { _, err := w.Write(data); return err }))
 	}
-	table := func(name string) {
+	table := func(name string, kind gguf.TensorType) {
+		if kind != 0 {
+			add(name, []int{m.width, vocabulary}, kind, makeBlocks(r, kind, m.width*vocabulary))
+			return
+		}
 		add(name, []int{m.width, vocabulary}, tables, tableData(r, tables, m.width*vocabulary))
 	}
 	norm := func(name string, n int, half bool) {
@@ -135,7 +177,21 @@ func (m *madeModel) writeWith(t testing.TB, tables gguf.TensorType) string {
 		}
 		add(name+".weight", []int{n}, kind, data)
 	}
+	var i2s func(name string, columns, rows int)
 	ternary := func(name string, columns, rows int) {
+		if m.weights != 0 {
+			add(name+".weight", []int{columns, rows}, m.weights, makeBlocks(r, m.weights, columns*rows))
+		} else {
+			i2s(name, columns, rows)
+		}
+		if m.inputNorms {
+			norm(name+"_norm_in", columns, true)
+		}
+		if m.scales {
+			add(name+".scale", []int{1}, gguf.F32, binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(12+r.IntN(8))/16)))
+		}
+	}
+	i2s = func(name string, columns, rows int) {
 		data := make([]byte, columns*rows/4, columns*rows/4+32)
 		for i := range data {
 			for shift := 0; shift < 8; shift += 2 {
@@ -144,17 +200,11 @@ func (m *madeModel) writeWith(t testing.TB, tables gguf.TensorType) string {
 		}
 		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(float32(12+r.IntN(8))/256))
 		add(name+".weight", []int{columns, rows}, gguf.I2S, data[:cap(data)])
-		if m.inputNorms {
-			norm(name+"_norm_in", columns, true)
-		}
-		if m.scales {
-			add(name+".scale", []int{1}, gguf.F32, binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(12+r.IntN(8))/16)))
-		}
 	}
-	table("token_embd.weight")
+	table("token_embd.weight", m.embedding)
 	norm("output_norm", m.width, m.halfNorms)
 	if m.untied {
-		table("output.weight")
+		table("output.weight", m.head)
 	}
 	for _, b := range []string{"blk.0.", "blk.1."} {
 		norm(b+"attn_norm", m.width, m.halfNorms)
@@ -179,6 +229,44 @@ func (m *madeModel) writeWith(t testing.TB, tables gguf.TensorType) string {
 	return path
 }
 
+// makeBlocks makes weights in blocks: random bytes with codes that are sound, and
+// scales by which weights of a table come to about 1, those of matrices to less.
+func makeBlocks(r *rand.Rand, kind gguf.TensorType, weights int) []byte {
+	b := blocks[kind]
+	data := make([]byte, weights/b.weights*b.bytes)
+	for i := range data {
+		if data[i] = byte(r.IntN(256)); b.pairs {
+			data[i] = byte(r.IntN(3) | r.IntN(3)<<2 | r.IntN(3)<<4 | r.IntN(3)<<6)
+		}
+	}
+	for at := 0; at < len(data); at += b.bytes {
+		for i, exponent := range b.scales { // 2^exponent to twice that
+			scale := uint16((15+exponent)<<10 | r.IntN(1<<10))
+			binary.LittleEndian.PutUint16(data[at+b.at+2*i:], scale)
+		}
+	}
+	return data
+}
+
+// blocks has how some types cut weights into blocks, and where their float16 scales
+// lie.
+var blocks = map[gguf.TensorType]struct {
+	weights, bytes int
+	pairs          bool // codes of two bits, all of them 0, 1 or 2
+	at             int
+	scales         []int // exponents
+	activations    int   // that have a scale in common, 0 where they are taken as they are
+}{
+	gguf.TQ1_0:  {256, 54, false, 52, []int{-4}, 128},
+	gguf.TQ2_0:  {256, 66, true, 64, []int{-4}, 128},
+	gguf.Q2_0:   {64, 18, true, 0, []int{-4}, 64},
+	gguf.PQ2_0:  {128, 34, true, 0, []int{-4}, 128},
+	gguf.PTQ1_0: {128, 28, false, 26, []int{-4}, 128},
+	gguf.Q8_0:   {32, 34, false, 0, []int{-7}, 0},
+	gguf.Q4_K:   {256, 144, false, 0, []int{-9, -7}, 0},
+	gguf.Q6_K:   {256, 210, false, 208, []int{-11}, 0},
+}
+
 // doublePass is a made model in double precision, one token after the other: a forward
 // pass that shares nothing with the engine's.
 type doublePass struct {
@@ -193,6 +281,22 @@ func (p *doublePass) floats(name string) []float64 {
 		panic(name)
 	}
 	x := make([]float64, t.Elements())
+	if _, ok := blocks[t.Type]; ok {
+		rows, err := table.New(t.Type, t.Dims[1], t.Dims[0], t.Data)
+		if err != nil {
+			panic(err)
+		}
+		row := make([]float32, t.Dims[0])
+		for at := 0; at < len(x); at += len(row) {
+			if err := rows.Widen(row, at/len(row), new(table.Scratch)); err != nil {
+				panic(err)
+			}
+			for i, v := range row {
+				x[at+i] = float64(v)
+			}
+		}
+		return x
+	}
 	for i := range x {
 		if t.Type == gguf.F16 {
 			x[i] = float64(float16.Frombits(binary.LittleEndian.Uint16(t.Data[2*i:])).Float32())
@@ -227,6 +331,16 @@ func (p *doublePass) linear(name string, x []float64) []float64 {
 		largest = max(largest, math.Abs(v))
 	}
 	t, _ := p.file.Tensor(name + ".weight")
+	if t.Type != gguf.I2S {
+		y := p.multiply(t.Name, x)
+		if p.scales {
+			scale := p.floats(name + ".scale")[0]
+			for i := range y {
+				y[i] *= scale
+			}
+		}
+		return y
+	}
 	weights := len(x) * t.Dims[1]
 	factor := float64(math.Float32frombits(binary.LittleEndian.Uint32(t.Data[weights/4:]))) * largest / 127
 	if p.scales {
@@ -236,6 +350,30 @@ func (p *doublePass) linear(name string, x []float64) []float64 {
 	for i := range weights {
 		code := t.Data[i/128*32+i%32] >> (6 - i%128/32*2) & 3
 		y[i/len(x)] += (float64(code) - 1) * math.RoundToEven(x[i%len(x)]*127/largest) * factor
+	}
+	return y
+}
+
+// multiply multiplies a vector by a matrix with scales for blocks, or by a table.
+func (p *doublePass) multiply(name string, x []float64) []float64 {
+	t, _ := p.file.Tensor(name)
+	if size := blocks[t.Type].activations; size > 0 {
+		x = slices.Clone(x)
+		for at := 0; at < len(x); at += size {
+			block, largest := x[at:at+size], 0.0
+			for _, v := range block {
+				largest = max(largest, math.Abs(v))
+			}
+			for i, v := range block {
+				if largest > 0 {
+					block[i] = math.RoundToEven(v*127/largest) * largest / 127
+				}
+			}
+		}
+	}
+	y := make([]float64, t.Dims[1])
+	for i, w := range p.floats(name) {
+		y[i/len(x)] += w * x[i%len(x)]
 	}
 	return y
 }
@@ -275,8 +413,7 @@ func (p *doublePass) rotate(x []float64, position int) {
 
 // next returns the vector and the logits after one more token.
 func (p *doublePass) next(id int) (hidden, logits []float64) {
-	embedding := p.floats("token_embd.weight")
-	x := append([]float64(nil), embedding[id*p.width:(id+1)*p.width]...)
+	x := slices.Clone(p.floats("token_embd.weight")[id*p.width : (id+1)*p.width])
 	add := func(y []float64) {
 		for i, v := range y {
 			x[i] += v
@@ -332,18 +469,11 @@ func (p *doublePass) next(id int) (hidden, logits []float64) {
 		add(p.linear(b+"ffn_down", f))
 	}
 	x = p.norm(x, "output_norm")
-	head := embedding
+	head := "token_embd.weight"
 	if p.untied {
-		head = p.floats("output.weight")
+		head = "output.weight"
 	}
-	for ; len(head) > 0; head = head[p.width:] {
-		sum := 0.0
-		for i, v := range x {
-			sum += v * head[i]
-		}
-		logits = append(logits, sum)
-	}
-	return x, logits
+	return x, p.multiply(head, x)
 }
 
 // TestArchitectures holds models of every architecture against a plain forward
@@ -370,7 +500,8 @@ func TestArchitectures(t *testing.T) {
 				worst = min(worst, cosine(mustAppend(t, s, id), wanted))
 			}
 			// No activation of these models lies so near the middle of two integers
-			// that float32 and float64 round it to different ones.
+			// that float32 and float64 round it to different ones. A head in blocks is
+			// multiplied by a 16-bit image.
 			if !(worst >= 1-1e-9) {
 				t.Errorf("smallest cosine 1 − %.1e", 1-worst)
 			}

@@ -128,7 +128,11 @@ func TestSharedReference(t *testing.T) {
 	if _, err := os.Stat(sharedReference); err != nil {
 		t.Skip("needs ../shared/reference")
 	}
-	for name, least := range map[string]float64{"llama-i2s": 0.998, "bitnet-silu": 0.998} {
+	for name, least := range map[string]float64{
+		"llama-i2s": 0.998, "bitnet-silu": 0.998, "b158-q6k": 0.998, "b158-bf16": 0.998,
+		"llama-tq2-q6k": 0.9993, "bitnet-tq1-q4k": 0.9993,
+		"qwen3-q2": 0.9993, "qwen3-pq2": 0.9993, "qwen3-q2-legacy": 0.9992, "qwen3-ptq1-yarn": 0.9993,
+	} {
 		t.Run(name, func(t *testing.T) {
 			path, ids, exact := readReference(t, filepath.Join(sharedReference, name), "exact.f32")
 			s := newSession(t, openModel(t, path))
