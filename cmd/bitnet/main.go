@@ -9,6 +9,8 @@
 //	bitnet embed --model model.gguf "Hello world"
 //	bitnet perplexity --model model.gguf --file text
 //	bitnet serve --model model.gguf
+//	bitnet batch --input requests.jsonl --output answers.jsonl
+//	bitnet replay saved.json
 //	bitnet convert folder -o model.gguf
 //	bitnet pull 2b4t
 //	bitnet models
@@ -57,6 +59,7 @@ var commands []*command
 func init() { // help and completion tell about all, themselves included
 	commands = []*command{
 		&runCommand, &chatCommand, &tokenizeCommand, &inspectCommand, &logitsCommand, &embedCommand, &perplexityCommand, &serveCommand,
+		&batchCommand, &replayCommand,
 		&convertCommand, &pullCommand, &modelsCommand, &removeCommand, &verifyCommand,
 		&completionCommand, &versionCommand, &helpCommand,
 	}
@@ -130,7 +133,7 @@ func (e statusError) Error() string { return fmt.Sprintf("exit status %d", int(e
 func report(stderr io.Writer, name string, err error) int {
 	var usage *usageError
 	var status statusError
-	var stop *interruption
+	var ended interface{ status() int }
 	switch {
 	case err == nil:
 		return 0
@@ -144,8 +147,8 @@ func report(stderr io.Writer, name string, err error) int {
 		return 2
 	}
 	fmt.Fprintf(stderr, "%s: %s\n", name, visible(err.Error()))
-	if errors.As(err, &stop) {
-		return stop.status()
+	if errors.As(err, &ended) {
+		return ended.status()
 	}
 	return 1
 }
@@ -172,8 +175,8 @@ where no model is named, a small one that is built in is used:
 `)
 	b.WriteString(environmentHelp)
 	b.WriteString(`
-exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted by Ctrl-C,
-143 ended by SIGTERM
+exit status: 0 done, 1 failed, 2 wrong usage, 3 could not be checked (replay),
+130 interrupted by Ctrl-C, 143 ended by SIGTERM
 `)
 	return b.String()
 }

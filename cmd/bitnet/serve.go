@@ -35,15 +35,7 @@ Answers OpenAI's requests, and a part of ollama's, until a signal comes: see
 http://127.0.0.1:8080/v1/models. The same model, seed and fingerprint give the
 same answer, whatever else is being answered.
 
-  --model [NAME=]M  serve this file or name; may be given several times. Clients
-                    ask for it as NAME, or as what M is without its folder and
-                    .gguf (default: BITNET_MODEL, or the built-in one)
-` + pullHelp + `  --threads N       compute with N threads for each model; 0 means all
-                    processors that the process may use (default:
-                    BITNET_THREADS, or 0)
-  --shared-weights  leave the weights in the mapped file, whose memory processes
-                    share, instead of moving them to large pages
-
+` + servedHelp + `
   --addr A          listen here: HOST:PORT, or unix:PATH; a socket that systemd
                     hands over is used instead (default: 127.0.0.1:8080)
   --api-key-file F  serve only those who bring a key of this file, one in a line
@@ -75,6 +67,17 @@ second one at once. BITNET_LOG=debug also tells about probes of health.
 	run: serve,
 }
 
+// servedHelp explains the flags that say which models answer.
+const servedHelp = `  --model [NAME=]M  answer with this file or name; may be given several times. Requests
+                    ask for it as NAME, or as what M is without its folder and
+                    .gguf (default: BITNET_MODEL, or the built-in one)
+` + pullHelp + `  --threads N       compute with N threads for each model; 0 means all
+                    processors that the process may use (default:
+                    BITNET_THREADS, or 0)
+  --shared-weights  leave the weights in the mapped file, whose memory processes
+                    share, instead of moving them to large pages
+`
+
 // serveFlags say what is served, where and how.
 type serveFlags struct {
 	models               []namedModel
@@ -96,34 +99,13 @@ type serveFlags struct {
 type namedModel struct{ name, path string }
 
 func (s *serveFlags) register(flags *flag.FlagSet, from settings) {
-	s.threads = from.threads
-	flags.Func("model", "", func(text string) error {
-		m, err := parseNamedModel(text)
-		s.models = append(s.models, m)
-		return err
-	})
-	flags.BoolVar(&s.pull, "pull", false, "")
-	flags.BoolVar(&s.shared, "shared-weights", false, "")
-	count := func(p *int, least, most int) func(string) error {
-		return func(text string) (err error) {
-			if *p, err = parseCount(text, most); err == nil && *p < least {
-				err = fmt.Errorf("it must be a whole number from %d to %d", least, most)
-			}
-			return err
-		}
-	}
-	flags.Func("threads", "", count(&s.threads, 0, maxThreads))
+	s.registerModels(flags, from)
+	s.registerMany(flags)
 	flags.StringVar(&s.addr, "addr", "127.0.0.1:8080", "")
 	flags.StringVar(&s.keyFile, "api-key-file", "", "")
 	flags.StringVar(&s.origins, "cors-origins", "", "")
-	flags.Func("parallel", "", count(&s.parallel, 1, 1024))
 	s.queue = 64
-	flags.Func("queue", "", count(&s.queue, 0, 1<<20))
-	registerContext(flags, &s.context)
-	flags.Func("kv-memory", "", func(text string) (err error) {
-		s.memory, err = parseSize(text)
-		return err
-	})
+	flags.Func("queue", "", countFrom(&s.queue, 0, 1<<20))
 	duration := func(p *time.Duration) func(string) error {
 		return func(text string) error {
 			d, err := time.ParseDuration(text)
@@ -144,6 +126,39 @@ func (s *serveFlags) register(flags *flag.FlagSet, from settings) {
 	flags.StringVar(&s.metricsAddr, "metrics-addr", "", "")
 	flags.StringVar(&s.compat, "metrics-compat", "", "")
 	flags.StringVar(&s.logFormat, "log-format", "text", "")
+}
+
+// registerModels registers the flags that say which models answer.
+func (s *serveFlags) registerModels(flags *flag.FlagSet, from settings) {
+	s.threads = from.threads
+	flags.Func("model", "", func(text string) error {
+		m, err := parseNamedModel(text)
+		s.models = append(s.models, m)
+		return err
+	})
+	flags.BoolVar(&s.pull, "pull", false, "")
+	flags.BoolVar(&s.shared, "shared-weights", false, "")
+	flags.Func("threads", "", countFrom(&s.threads, 0, maxThreads))
+}
+
+// registerMany registers the flags that say how many answers are computed together.
+func (s *serveFlags) registerMany(flags *flag.FlagSet) {
+	flags.Func("parallel", "", countFrom(&s.parallel, 1, 1024))
+	registerContext(flags, &s.context)
+	flags.Func("kv-memory", "", func(text string) (err error) {
+		s.memory, err = parseSize(text)
+		return err
+	})
+}
+
+// countFrom parses a number from least to most.
+func countFrom(p *int, least, most int) func(string) error {
+	return func(text string) (err error) {
+		if *p, err = parseCount(text, most); err == nil && *p < least {
+			err = fmt.Errorf("it must be a whole number from %d to %d", least, most)
+		}
+		return err
+	}
 }
 
 // parseNamedModel parses [NAME=]M.
