@@ -157,13 +157,16 @@ type class struct {
 	headNorms    bool   // norms on the heads of queries and keys
 	pairs        bool   // rows are put in the order of neighbouring pairs
 	online       bool   // its own code rounds the weights
+	ropeBase     float64
 }
 
+// classes has, as ropeBase, what the classes' own code takes where config.json says
+// nothing.
 var classes = map[string]class{
-	"BitNetForCausalLM": {subNorms: true},
-	"BitnetForCausalLM": {subNorms: true, online: true},
-	"LlamaForCausalLM":  {architecture: "llama", pairs: true},
-	"Qwen3ForCausalLM":  {architecture: "qwen3", headNorms: true},
+	"BitNetForCausalLM": {subNorms: true, ropeBase: 500_000},
+	"BitnetForCausalLM": {subNorms: true, online: true, ropeBase: 10_000},
+	"LlamaForCausalLM":  {architecture: "llama", pairs: true, ropeBase: 10_000},
+	"Qwen3ForCausalLM":  {architecture: "qwen3", headNorms: true, ropeBase: 10_000},
 }
 
 // architectures are the names of BitNets by their activation.
@@ -195,7 +198,7 @@ func (c *config) check() error {
 		return fail("architectures is %.80q; there are BitNetForCausalLM, BitnetForCausalLM, LlamaForCausalLM and Qwen3ForCausalLM", c.Architectures[0])
 	}
 	if c.Activation == "" {
-		c.Activation = "silu"
+		return fail("hidden_act is missing: without it nobody knows the model")
 	}
 	if c.class.architecture == "" {
 		c.class.architecture = architectures[c.Activation]
@@ -267,7 +270,7 @@ func (c *config) checkRoPE() error {
 		}
 	}
 	if c.RoPEBase == 0 {
-		c.RoPEBase = 10000
+		c.RoPEBase = c.class.ropeBase
 	}
 	if !(c.RoPEBase >= 1 && c.RoPEBase <= 1e12) {
 		return fail("rope_theta is %v", c.RoPEBase)

@@ -258,6 +258,7 @@ func TestFolderRefused(t *testing.T) {
 	}{
 		{name: "class", after: config("architectures", []string{"GemmaForCausalLM"}), want: "GemmaForCausalLM"},
 		{name: "no class", after: config("architectures", nil), want: "architectures"},
+		{name: "no activation", after: config("hidden_act", ""), want: "hidden_act is missing"},
 		{name: "activation", after: config("hidden_act", "gelu"), want: "hidden_act"},
 		{name: "ReLU² in Llama", after: config("hidden_act", "relu2"), want: "hidden_act"},
 		{name: "no width", after: config("hidden_size", 0), want: "hidden_size"},
@@ -342,7 +343,7 @@ func TestFolderRefused(t *testing.T) {
 	}
 	dir := t.TempDir()
 	writeJSON(t, dir, configFile, map[string]any{"architectures": []string{"LlamaForCausalLM"}, "hidden_size": 128, "intermediate_size": 128,
-		"num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 300, "max_position_embeddings": 10, "rms_norm_eps": 1e-5})
+		"num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 300, "max_position_embeddings": 10, "rms_norm_eps": 1e-5, "hidden_act": "silu"})
 	if _, err := Write(context.Background(), io.Discard, dir, Options{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no weights: %v", err)
 	}
