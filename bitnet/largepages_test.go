@@ -1,10 +1,13 @@
 package bitnet
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/gobitnet/gobitnet/bitnet/gguf"
 	"github.com/gobitnet/gobitnet/bitnet/internal/largepages"
+	"github.com/gobitnet/gobitnet/quant"
 )
 
 // TestLargePages moves weights and screen to large pages between the passes of a
@@ -56,6 +59,49 @@ func TestLargePages(t *testing.T) {
 	sameLogits(t, "with both", mustAppend(t, s, 3), mustAppend(t, newSession(t, want.model), s.Tokens()...))
 }
 
+// TestRepacked has weights of five in a byte unpacked to two bits each while a model
+// is used: nothing changes.
+func TestRepacked(t *testing.T) {
+	if !largepages.Available() {
+		t.Skip("this system gives no large pages")
+	}
+	for i := range madeModels {
+		made := &madeModels[i]
+		repacked, ok := map[gguf.TensorType]quant.Format{gguf.TQ1_0: quant.TQ2_0, gguf.PTQ1_0: quant.PQ2_0}[made.weights]
+		if !ok {
+			continue
+		}
+		path := made.write(t)
+		m := openModel(t, path)
+		m.residence.least, m.residence.after = 1, 2
+		s, want := newSession(t, m), newSession(t, openModel(t, path, WithSharedWeights()))
+		for i := range 12 {
+			sameLogits(t, made.name, mustAppend(t, s, 7*i, 3*i, i), mustAppend(t, want, 7*i, 3*i, i))
+			waitEnlarged(t, m)
+		}
+		if m.residence.blocks != m.movable() {
+			t.Errorf("%s: %d of %d were moved", made.name, m.residence.blocks, m.movable())
+		}
+		if !slices.Equal(m.weights.formats, []quant.Format{repacked}) {
+			t.Errorf("%s: the weights are %v, not all %v", made.name, m.weights.formats, repacked)
+		}
+		if matrix, ok := m.weights.head.Matrix(); ok && matrix.Format() != matrix.Format().Resident() {
+			t.Errorf("%s: the head is %v", made.name, matrix.Format())
+		}
+	}
+}
+
+func waitEnlarged(t *testing.T, m *Model) {
+	t.Helper()
+	if r := &m.residence; r.weights != nil {
+		for limit := time.Now().Add(10 * time.Second); r.weights.Enlarged() < len(r.weights.Bytes()); time.Sleep(time.Millisecond) {
+			if time.Now().After(limit) {
+				t.Fatal("the memory does not come into being")
+			}
+		}
+	}
+}
+
 // TestLargePagesOfHeads moves heads that have no screen, one of which is the
 // embedding, too.
 func TestLargePagesOfHeads(t *testing.T) {
@@ -71,13 +117,7 @@ func TestLargePagesOfHeads(t *testing.T) {
 		s, want := newSession(t, m), newSession(t, openModel(t, path, WithSharedWeights()))
 		for i := range 12 {
 			sameLogits(t, c.kind.String(), mustAppend(t, s, 7*i), mustAppend(t, want, 7*i))
-			if r := &m.residence; r.weights != nil {
-				for limit := time.Now().Add(10 * time.Second); r.weights.Enlarged() < len(r.weights.Bytes()); time.Sleep(time.Millisecond) {
-					if time.Now().After(limit) {
-						t.Fatal("the memory does not come into being")
-					}
-				}
-			}
+			waitEnlarged(t, m)
 		}
 		if n := m.residence.blocks; n != m.movable() || (n == len(m.weights.blocks)) != m.head.Screens() {
 			t.Errorf("%v: %d of %d were moved", c.kind, n, m.movable())

@@ -120,6 +120,12 @@ type Engine struct {
 		dst, src []byte
 		do       func(thread, part int)
 	}
+	repack struct {
+		dst      []byte
+		matrix   quant.Matrix
+		rowBytes int // of dst
+		do       func(thread, part int)
+	}
 }
 
 // workspace is the memory of one thread.
@@ -149,6 +155,7 @@ func New(threadCount int, kernels *quant.Kernels) (*Engine, error) {
 	e.rotate.do = e.rotatePart
 	e.attend.do = e.attendPart
 	e.copy.do = e.copyPart
+	e.repack.do = e.repackPart
 	e.head.do = e.headPart
 	e.screen.build = e.buildScreenPart
 	e.screen.scan = e.scanScreenPart

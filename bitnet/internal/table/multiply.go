@@ -34,6 +34,7 @@ type Vectors struct {
 	// the table have scales, of what these leave; and whether a vector has none
 	// because it is not finite.
 	kernels       *quant.Kernels
+	format        quant.Format
 	images, rests []*quant.Activations
 	rest          []float32
 	notFinite     []bool
@@ -47,8 +48,8 @@ func (v *Vectors) Set(t *Table, kernels *quant.Kernels, vs ...[]float32) error {
 			return fmt.Errorf("vector %d has %d elements where the table has %d columns", i, len(x), t.columns)
 		}
 	}
-	if v.table != t || v.kernels != kernels {
-		v.table, v.kernels, v.images, v.rests = t, kernels, nil, nil
+	if format := t.matrix.Format(); v.table != t || v.kernels != kernels || v.format != format {
+		v.table, v.kernels, v.format, v.images, v.rests = t, kernels, format, nil, nil
 	}
 	v.n = len(vs)
 	switch t.form {

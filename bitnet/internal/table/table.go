@@ -14,7 +14,8 @@ import (
 	"github.com/gobitnet/gobitnet/quant"
 )
 
-// A Table is a matrix of numbers of one type. Only [Table.Move] changes it.
+// A Table is a matrix of numbers of one type. Only [Table.Move] and
+// [Table.MoveMatrix] change it.
 type Table struct {
 	kind          gguf.TensorType
 	rows, columns int
@@ -149,13 +150,18 @@ func (t *Table) Columns() int { return t.columns }
 // Bytes returns the rows from lo up to, not including, hi as they lie in memory.
 func (t *Table) Bytes(lo, hi int) []byte { return t.data[lo*t.rowBytes : hi*t.rowBytes] }
 
-// Move has a table that is not floating read its rows at another place, to which its
-// Bytes have been copied. Nobody uses the table meanwhile.
-func (t *Table) Move(rows []byte) {
-	if t.form == ternary {
-		t.matrix = t.matrix.WithCodes(rows)
-	}
-	t.data = rows
+// Move has a table in blocks read its rows at another place, to which its Bytes have
+// been copied. Nobody uses the table meanwhile.
+func (t *Table) Move(rows []byte) { t.data = rows }
+
+// Matrix returns the matrix that a ternary table is; ok is false for others.
+func (t *Table) Matrix() (m quant.Matrix, ok bool) { return t.matrix, t.form == ternary }
+
+// MoveMatrix has a ternary table read its rows from a matrix of the same numbers,
+// whatever its format. Nobody uses the table meanwhile.
+func (t *Table) MoveMatrix(m quant.Matrix) {
+	t.matrix, t.data = m, m.Codes()
+	t.rowBytes = len(t.data) / t.rows
 }
 
 // Widen stores a row as float32 in dst, of Columns, with working memory that no two
