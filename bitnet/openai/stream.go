@@ -101,6 +101,21 @@ func (s *sender) send(make func() []byte) error {
 func (s *sender) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.close()
+}
+
+// sendLast is send for what nothing must follow.
+func (s *sender) sendLast(last []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begin()
+	s.write(last)
+	s.close()
+	return s.failed
+}
+
+// close is end where the lock is held.
+func (s *sender) close() {
 	s.timer.Stop()
 	s.ended = true
 }
@@ -163,7 +178,10 @@ func (s *streamed) first() []byte {
 
 // silence returns what says nothing, for a choice that has not ended.
 func (s *streamed) silence() []byte {
-	return s.chunks.nothing(max(slices.Index(s.open, true), 0))
+	if choice := slices.Index(s.open, true); choice >= 0 {
+		return s.chunks.nothing(choice)
+	}
+	return nil
 }
 
 // stream has a job computed and streams the answer.
@@ -178,7 +196,7 @@ func (c *call) stream(j *job, how format, chunks chunker) {
 	s.start()
 	a, err := c.generate(ctx, j, s)
 	if err == nil {
-		err = s.send(func() []byte { return append(chunks.last(a), how.end...) })
+		err = s.sendLast(append(chunks.last(a), how.end...))
 	}
 	s.end()
 	switch {
