@@ -37,6 +37,8 @@ type Model struct {
 	engine     *engine.Engine
 	passes     *passes
 
+	readBytes, decodeBytes int64
+
 	// Used by whoever has the engine's turn.
 	workspace workspace
 	head      *engine.Head
@@ -226,6 +228,7 @@ func newModel(f *gguf.File, opts []Option, mapped bool) (*Model, error) {
 	m.digest = sync.OnceValues(func() ([sha256.Size]byte, error) { return digestOf(f, o.activation) })
 	m.head = engine.NewHead(m.weights.head, m.file.Release)
 	m.useScreen = m.useScreen && m.head.Screens()
+	m.countBytes()
 	m.passes = newPasses(m)
 	f.Release(f.Header()) // everything in it has been copied
 	return m, nil
@@ -276,8 +279,11 @@ func (m *Model) KernelCounts(ctx context.Context) (map[string]uint64, error) {
 // WeightBytes returns how many bytes of weights are read to evaluate one token and
 // compute all its logits, and how many to decode one greedily, where the screen
 // saves part of the head (see [WithoutScreen]). The KV cache comes on top.
-func (m *Model) WeightBytes() (all, decoding int64) {
-	w := m.weights
+func (m *Model) WeightBytes() (all, decoding int64) { return m.readBytes, m.decodeBytes }
+
+// countBytes counts what WeightBytes returns, as the file has it.
+func (m *Model) countBytes() {
+	w, all := m.weights, int64(0)
 	norms := len(w.outputNorm.Weight)
 	for i := range w.blocks {
 		b := &w.blocks[i]
@@ -294,10 +300,10 @@ func (m *Model) WeightBytes() (all, decoding int64) {
 	}
 	all += 4*int64(norms) + int64(len(w.embedding.Bytes(0, 1)))
 	elements, head := int64(w.head.Rows())*int64(w.head.Columns()), int64(len(w.head.Bytes(0, w.head.Rows())))
-	if decoding = all + head; m.useScreen {
-		decoding = all + elements
+	m.readBytes, m.decodeBytes = all+head, all+head
+	if m.useScreen {
+		m.decodeBytes = all + elements
 	}
-	return all + head, decoding
 }
 
 // acquire waits for a turn on the model's threads.

@@ -70,7 +70,7 @@ func TestRuns(t *testing.T) {
 	defer m.Close()
 	want := bitnet.Config{
 		Architecture: "bitnet-b1.58", Name: "synthetic-tiny", VocabularySize: 4096, ContextLength: 512, EmbeddingLength: 256,
-		Blocks: 4, FeedForwardLength: 512, Heads: 4, KVHeads: 2, HeadSize: 64, RoPEBase: 500000, Epsilon: 1e-5, TiedHead: true,
+		Blocks: 4, FeedForwardLength: 512, Heads: 4, KVHeads: 2, HeadSize: 64, Activation: "relu2", RoPEBase: 500000, Epsilon: 1e-5, TiedHead: true,
 	}
 	if diff := cmp.Diff(want, m.Config()); diff != "" {
 		t.Error(diff)
