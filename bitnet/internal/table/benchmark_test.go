@@ -6,7 +6,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/gobitnet/gobitnet/bitnet/gguf"
 	"github.com/gobitnet/gobitnet/bitnet/internal/kernel"
 	"github.com/gobitnet/gobitnet/quant"
 )
@@ -15,7 +14,7 @@ import (
 // multiplies it by several vectors.
 func BenchmarkMultiply(b *testing.B) {
 	const columns, rows, call = 2560, 49_920, 48
-	for _, kind := range []gguf.TensorType{gguf.F32, gguf.F16, gguf.BF16, gguf.Q8_0, gguf.Q5_0, gguf.Q4_0, gguf.Q6_K, gguf.Q4_K, gguf.Q3_K} {
+	for _, kind := range allTypes {
 		table := randomTable(b, rand.New(rand.NewPCG(1, 1)), kind, rows, columns)
 		for _, vectors := range []int{1, kernel.MaxVectors} {
 			for _, threads := range []int{1, 2} {
