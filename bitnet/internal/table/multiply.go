@@ -21,7 +21,6 @@ func (t *Table) rowsAtOnce(size int) int { return max(unpackedBytes/size/t.colum
 // Vectors are the right-hand side of products with a table.
 type Vectors struct {
 	table *Table
-	n     int
 
 	x []float32 // vector after vector, for floating tables
 
@@ -51,10 +50,9 @@ func (v *Vectors) Set(t *Table, kernels *quant.Kernels, vs ...[]float32) error {
 	if format := t.matrix.Format(); v.table != t || v.kernels != kernels || v.format != format {
 		v.table, v.kernels, v.format, v.images, v.rests = t, kernels, format, nil, nil
 	}
-	v.n = len(vs)
 	switch t.form {
 	case blocked:
-		n := v.n * t.columns
+		n := len(vs) * t.columns
 		v.image, v.natural = grow(v.image, n), grow(v.natural, t.columns)
 		v.units, v.sums = grow(v.units, n/kernel.UnitSize), grow(v.sums, n/kernel.UnitSize)
 		for i, x := range vs {
@@ -63,7 +61,7 @@ func (v *Vectors) Set(t *Table, kernels *quant.Kernels, vs ...[]float32) error {
 			kernel.Arrange(v.image[i*t.columns:(i+1)*t.columns], v.natural)
 		}
 	case ternary:
-		v.notFinite, v.rest = grow(v.notFinite, v.n), grow(v.rest, t.columns)
+		v.notFinite, v.rest = grow(v.notFinite, len(vs)), grow(v.rest, t.columns)
 		for i, x := range vs {
 			if err := v.setTernary(t.matrix.Format(), i, x); err != nil {
 				return err
