@@ -31,9 +31,8 @@ type Head struct {
 }
 
 // NewHead makes a head of a table. release, where it is not nil, hands back the
-// memory of a stretch of its rows, which must remain readable.
-// A head that has no screen is read again for every token: nothing of it is handed
-// back.
+// memory of a stretch of its rows, which must remain readable. A head that has no
+// screen is read again for every token: nothing of it is handed back.
 func NewHead(t *table.Table, release func(data []byte)) *Head {
 	if !t.Floating() {
 		release = nil

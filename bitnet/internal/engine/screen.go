@@ -110,8 +110,8 @@ func (h *Head) Screened() bool { return h.screen != nil }
 // ScreenBytes returns how many bytes the 8-bit rows of a screen take.
 func (h *Head) ScreenBytes() int { return h.Rows() * h.table.Columns() }
 
-// BuildScreen makes the screen of a head that can have one. Its rows come to lie in memory, of
-// ScreenBytes, or where that is nil in memory of their own.
+// BuildScreen makes the screen of a head that can have one. Its rows come to lie in
+// memory, of ScreenBytes, or where that is nil in memory of their own.
 func (e *Engine) BuildScreen(h *Head, memory []int8) {
 	j := &e.screen
 	rows := h.Rows()

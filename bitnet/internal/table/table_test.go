@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gobitnet/gobitnet/bitnet/gguf"
@@ -424,6 +425,10 @@ func TestNewRefuses(t *testing.T) {
 		if _, err := New(c.kind, c.rows, c.columns, data[:c.bytes]); err == nil {
 			t.Errorf("%v of %d × %d in %d bytes is taken", c.kind, c.rows, c.columns, c.bytes)
 		}
+	}
+	_, err := New(gguf.Q5_K, 1, 256, data[:176])
+	if err == nil || !strings.Contains(err.Error(), "type Q5_K") || !strings.Contains(err.Error(), "requantize") {
+		t.Errorf("of a type that is not read: %v", err)
 	}
 }
 
