@@ -15,31 +15,26 @@ import (
 	"github.com/gobitnet/gobitnet/quant"
 )
 
-// A tableType is a type of embeddings and heads, with the digest of all logits of a
-// model that has both in it: see TestTables. Of a type in blocks, numbers is how many
-// of them are in bytes, and scales are where a block has its float16 numbers.
-type tableType struct {
-	kind           gguf.TensorType
-	numbers, bytes int
-	scales         []int
-	digest         string
-}
-
-var tableTypes = []tableType{
-	{kind: gguf.F32, digest: "45355da4c6fc11f30af23a8aa203cb1e76623cdf9fcd086006770e91c0127aa7"},
-	{kind: gguf.BF16, digest: "ad1ef2490d466d85096f5ef420e33fd1fb05485fd010963a27cabc5972f65e12"},
-	{kind: gguf.Q8_0, numbers: 32, bytes: 34, scales: []int{0}, digest: "c0a5de3c0cd4072fa26aae4d867f10faef08bd5df98994ebecab87e12a5b0c1f"},
-	{kind: gguf.Q5_0, numbers: 32, bytes: 22, scales: []int{0}, digest: "87b5c7c83d9395166a381e49f8e9d43266cfe925c67e420ee507a1da1acf6cfb"},
-	{kind: gguf.Q4_0, numbers: 32, bytes: 18, scales: []int{0}, digest: "71e6087af6d00e86a3d98fe0479026a5612dcfffaa172cd15209cad135999edc"},
-	{kind: gguf.Q6_K, numbers: 256, bytes: 210, scales: []int{208}, digest: "f21e8f814f4d6becf531aa9c763000aacf582af58bdaec8cd2ee635acb53e24d"},
-	{kind: gguf.Q4_K, numbers: 256, bytes: 144, scales: []int{0, 2}, digest: "1a294f9ccc4ca00014ba81cf9cce3210ea8235502b794cfe3844cb711f3051d2"},
-	{kind: gguf.Q3_K, numbers: 256, bytes: 110, scales: []int{108}, digest: "c0ac56c62b3b61475db63eedd40922f8160ae084e48ae3b0e64bc9a5749155f9"},
-	{kind: gguf.I2S, digest: "89a21cb5f54cb02f9b51cc169a0cd12c3928f1a37b9dce1ad1c57c8c09da520e"},
-	{kind: gguf.TQ1_0, numbers: 256, bytes: 54, scales: []int{52}, digest: "c9b066e845cebc96f6d9b940f905664a2912c8275c31732aad60787fc16dab37"},
-	{kind: gguf.TQ2_0, numbers: 256, bytes: 66, scales: []int{64}, digest: "fc2c66de9d773524165042dcfe80dc8bb2877aed1ff3e6e02053fc9abda29f43"},
-	{kind: gguf.Q2_0, numbers: 64, bytes: 18, scales: []int{0}, digest: "cee78c5f16a681a38bf5ac1f49cd5c445f1d02651d13771b0ec1de1427f92f7e"},
-	{kind: gguf.PQ2_0, numbers: 128, bytes: 34, scales: []int{0}, digest: "6e034c716ed1e1d1896b265bc3cbf95ad8c9569a1be24e840753132a439b285c"},
-	{kind: gguf.PTQ1_0, numbers: 128, bytes: 28, scales: []int{26}, digest: "f4bdf5f8ff66a1097f5e379d1f5a90ba8e85bc53be99bad84f26bd33e09793e9"},
+// tableTypes are the types of embeddings and heads, with the digest of all logits of a
+// model that has both in it: see TestTables.
+var tableTypes = []struct {
+	kind   gguf.TensorType
+	digest string
+}{
+	{gguf.F32, "45355da4c6fc11f30af23a8aa203cb1e76623cdf9fcd086006770e91c0127aa7"},
+	{gguf.BF16, "ad1ef2490d466d85096f5ef420e33fd1fb05485fd010963a27cabc5972f65e12"},
+	{gguf.Q8_0, "af3cf850d79144c7fe993f173fb06c830d58ab26e8c53fcd5aa33c4d89c3d59f"},
+	{gguf.Q5_0, "7e0558c50c7d030c0d791e0b9243c23970a0e1e04176482b46a93ba8be7f726c"},
+	{gguf.Q4_0, "8b37068602fa8cd025dfb7b2470d705f3dece30d452be1a76c5f45829d58f5d8"},
+	{gguf.Q6_K, "2238843bb59e277ac732446580b53494b3490a7d5ece66e86b139e4c513f51e1"},
+	{gguf.Q4_K, "10f8bd6fb227ab7ba32bf52ae944a9ef91b5620008dcb159a89819ac0451e218"},
+	{gguf.Q3_K, "cb58325f4396b4e61a6b431cbe115d3cec811f250f3eefaff9bfad9362f90ffd"},
+	{gguf.I2S, "89a21cb5f54cb02f9b51cc169a0cd12c3928f1a37b9dce1ad1c57c8c09da520e"},
+	{gguf.TQ1_0, "49653f897366e1762c9dd400ac9ac42f9e90eba05b68cc39201a64a28b74f88c"},
+	{gguf.TQ2_0, "6c6a4dac7fe896c64524cb51a210afcefd42fbb5688fec74d65414dd05b3fb6c"},
+	{gguf.Q2_0, "539884a83d58d4d4a4f441f70c360d03bcb83f1db3ec737cb4d1e37a4e64f67a"},
+	{gguf.PQ2_0, "6382910b94632dbe70371c3a8e1a63a7149435b91624a543116c6fdd5c35c060"},
+	{gguf.PTQ1_0, "a3b4a2a8f5939a6c89b0d8232fd781fca0c079fb176dbb33e89c94ec465ee174"},
 }
 
 // tableData returns n random numbers of a type, exact in it, so that they are the
@@ -67,17 +62,7 @@ func tableData(r *rand.Rand, kind gguf.TensorType, n int) []byte {
 		}
 		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(0.25))[:cap(data)]
 	default:
-		at := slices.IndexFunc(tableTypes, func(l tableType) bool { return l.kind == kind })
-		l := tableTypes[at]
-		data = make([]byte, n/l.numbers*l.bytes)
-		for i := range data {
-			data[i] = byte(r.Uint32())
-		}
-		for at := 0; at < len(data); at += l.bytes {
-			for _, scale := range l.scales {
-				binary.LittleEndian.PutUint16(data[at+scale:], half())
-			}
-		}
+		data = makeBlocks(r, kind, n)
 	}
 	return data
 }
@@ -183,13 +168,14 @@ func TestDamagedTables(t *testing.T) {
 	ctx := context.Background()
 	made := madeModel{name: "damaged", architecture: "llama", width: 256, inner: 256, heads: 4, keyHeads: 2, size: 64, untied: true}
 	for _, c := range tableTypes {
-		if c.scales == nil {
+		b, ok := blocks[c.kind]
+		if !ok {
 			continue
 		}
 		path := rewrite(t, made.writeWith(t, c.kind), nil, func(x *gguf.Tensor) {
 			if x.Name == "token_embd.weight" {
-				row := 77 * made.width / c.numbers * c.bytes
-				binary.LittleEndian.PutUint16(x.Data[row+c.scales[0]:], 0x7e00)
+				row := 77 * made.width / b.weights * b.bytes
+				binary.LittleEndian.PutUint16(x.Data[row+b.at:], 0x7e00)
 			}
 		})
 		s := newSession(t, openModel(t, path))
