@@ -87,7 +87,7 @@ func (silent) finished(int, *choice) error { return nil }
 func (h *Handler) size(j *job) (parallel int, memory int64) {
 	longest, held := 0, 0
 	for _, ids := range j.prompts {
-		longest = max(longest, min(len(ids)+j.limit, j.model.context))
+		longest = max(longest, len(ids)+min(j.limit, j.model.context-len(ids)))
 		held = max(held, len(ids))
 	}
 	whole := sessionBytes(j.model.Model, longest)
@@ -315,6 +315,7 @@ type prompt struct {
 	base     *bitnet.Session // has evaluated the prompt, or nil
 	failure  error           // of that
 	left     int             // answers that have not begun
+	answered int             // answers that are done
 	cached   int             // tokens that had been evaluated before
 	took     time.Duration
 	pieces   []piece // its tokens, judged
@@ -379,18 +380,33 @@ func (p *prompt) judge(ctx context.Context) (err error) {
 
 // done is told that an answer is done with its session.
 func (p *prompt) done(s *bitnet.Session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if s != p.base {
 		s.Close()
 	}
+	if p.answered++; p.answered == p.work.job.n {
+		p.release()
+	}
 }
 
-// end gives up the prompt's session when all is done. It is kept after an error,
-// too: what it holds then has been computed.
+// end gives up the prompt's session when all is done, whether all its answers have
+// begun or not.
 func (p *prompt) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.release()
+}
+
+// release keeps the prompt's session for later requests, also after an error: what it
+// holds then has been computed.
+func (p *prompt) release() {
 	if p.takeBack != nil {
 		p.takeBack()
+		p.takeBack = nil
 	}
 	if p.base != nil {
 		p.work.h.shelf.put(p.work.job.model, p.work.job.key, p.base)
+		p.base = nil
 	}
 }
