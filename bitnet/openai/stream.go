@@ -194,6 +194,7 @@ func (c *call) stream(j *job, how format, chunks chunker) {
 		c.w.Header().Set("Trailer", digestHeader)
 	}
 	s.start()
+	defer s.end() // also where something panics
 	a, err := c.generate(ctx, j, s)
 	if err == nil {
 		err = s.sendLast(append(chunks.last(a), how.end...))

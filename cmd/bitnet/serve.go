@@ -248,11 +248,18 @@ func serve(c *call) error {
 		defer other.Close()
 		listeners = append(listeners, other)
 	}
-	models, closeModels, err := s.open(c)
+	opening := *c
+	if s.logFormat == "json" {
+		opening.settings.log = logWarn // lines that are no JSON have no place in it
+	}
+	models, closeModels, err := s.open(&opening)
 	if err != nil {
 		return err
 	}
 	defer closeModels()
+	for name, m := range models {
+		logger.Info("model", "name", name, "architecture", m.Config().Architecture, "context", m.Config().ContextLength, "threads", m.Threads(), "kernels", m.Kernels())
+	}
 	options.Registry = prometheus.NewRegistry()
 	options.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	handler, err := openai.NewHandler(models, options)
