@@ -3,9 +3,7 @@ package openai
 import (
 	"bytes"
 	"encoding/json"
-	"mime"
 	"net/http"
-	"strings"
 )
 
 // A route is an endpoint.
@@ -71,29 +69,6 @@ func (h *Handler) newRoutes() map[string]route {
 		routes["/metrics"] = get("metrics", (*call).serveMetrics)
 	}
 	return routes
-}
-
-// withFields reads the JSON object of the body and goes on with its fields.
-func (c *call) withFields(serve func(*call, fields)) {
-	// Programs that talk to ollama often do not say what they send.
-	if kind := c.r.Header.Get("Content-Type"); kind != "" && !c.ollama {
-		media, _, err := mime.ParseMediaType(kind)
-		if err != nil || media != "application/json" && !strings.HasSuffix(media, "+json") {
-			c.fail(&failure{status: http.StatusUnsupportedMediaType, kind: invalidRequest, code: "unsupported_media_type", message: "the body must be application/json"})
-			return
-		}
-	}
-	body, f := c.body()
-	if f != nil {
-		c.fail(f)
-		return
-	}
-	fields, f := parseFields(body)
-	if f != nil {
-		c.fail(f)
-		return
-	}
-	serve(c, fields)
 }
 
 // writeHeader sends the status, once.
