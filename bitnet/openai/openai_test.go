@@ -287,3 +287,12 @@ func digits() string {
 	}
 	return `"logit_bias":{` + strings.Join(all, ",") + "}"
 }
+
+// endless bans the tokens by which a text ends.
+func endless() string {
+	var all []string
+	for _, id := range builtIn.Tokenizer().EndTokens() {
+		all = append(all, fmt.Sprintf(`"%d":-100`, id))
+	}
+	return `"logit_bias":{` + strings.Join(all, ",") + "}"
+}

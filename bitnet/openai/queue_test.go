@@ -3,7 +3,6 @@ package openai
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -177,12 +176,12 @@ func TestTimeLimit(t *testing.T) {
 	}
 	free()
 	// Words without end take longer.
-	endless := `"max_tokens":450,"n":100,"logit_bias":{"` + fmt.Sprint(endToken(s)) + `":-100}`
-	status, header, answer = s.send("POST", "/v1/chat/completions", chat("What is 2+2?", endless))
+	long := `"max_tokens":450,"n":100,` + endless()
+	status, header, answer = s.send("POST", "/v1/chat/completions", chat("What is 2+2?", long))
 	if status != http.StatusGatewayTimeout || header.Get("X-Should-Retry") != "false" || *decode(t, answer).Error.Code != "request_timeout" {
 		t.Errorf("%d %v %s", status, header, answer)
 	}
-	status, _, answer = s.send("POST", "/v1/chat/completions", chat("What is 2+2?", endless, stream))
+	status, _, answer = s.send("POST", "/v1/chat/completions", chat("What is 2+2?", long, stream))
 	if status != http.StatusOK || strings.Contains(answer, "[DONE]") || !strings.HasSuffix(answer, `"code":"request_timeout"}}`+"\n\n") {
 		t.Errorf("%d %s", status, answer)
 	}

@@ -364,7 +364,7 @@ func stopsWithoutClient(t *testing.T, s *server) {
 		running, waiting, _ := s.queue.state()
 		return running == 0 && waiting == 0
 	}
-	long := chat(strings.Repeat("What is 2+2? ", 30), `"logit_bias":{"`+fmt.Sprint(endToken(s))+`":-100}`)
+	long := chat(strings.Repeat("What is 2+2? ", 30), endless())
 	for _, body := range []string{long, strings.TrimSuffix(long, "}") + "," + stream + "}"} {
 		// While it waits.
 		free := s.occupy()
