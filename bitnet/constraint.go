@@ -124,6 +124,10 @@ func (c *constrained) accept(id int) error {
 // tokens alone are computed. Beyond it, finding the largest of all is as fast.
 const fewShare = 1.0 / 4
 
+// spare is how many more of the largest logits are computed under a constraint, so
+// that enough of them are as a rule those of allowed tokens.
+const spare = 16
+
 // want says which logits choosing the next token takes. The guide has been asked.
 func (g *generation) want() want {
 	switch c := g.c; {
@@ -155,8 +159,8 @@ func (g *generation) chooseAllowed(know func(want) (*place, error)) (id int, p *
 		return 0, nil, err
 	}
 	if w > 0 && !p.complete {
-		if g.allAllowed(p, int(w)) {
-			return s.draw(p.largest.Rows, p.largest.Logits, g.o), p, nil
+		if ids, logits := g.likeliestAllowed(p); ids != nil {
+			return s.draw(ids, logits, g.o), p, nil
 		}
 		if w = g.want(); w > 0 {
 			w = allLogits
@@ -180,16 +184,26 @@ func (g *generation) chooseAllowed(know func(want) (*place, error)) (id int, p *
 	return s.draw(ids, logits, g.o), p, nil
 }
 
-// allAllowed reports whether the k largest logits of a place are those of allowed
-// tokens. Then they are the largest of the allowed ones.
-func (g *generation) allAllowed(p *place, k int) bool {
-	if k == 1 {
-		return g.c.allows(largest(p.largest.Rows, p.largest.Logits))
-	}
-	for _, c := range g.s.sampling.likeliest(p.largest.Logits, k) {
-		if !g.c.allows(p.largest.Rows[c.id]) {
-			return false
+// likeliestAllowed returns the allowed tokens with the largest logits, as many as
+// choosing takes, in ascending order, if there are so many among the largest of all
+// that are known of a place; else nil.
+func (g *generation) likeliestAllowed(p *place) (ids []int, logits []float32) {
+	c := g.c
+	k := int(g.free) - spare
+	c.ids = c.ids[:0]
+	for _, candidate := range g.s.sampling.likeliest(p.largest.Logits, int(g.free)) {
+		if id := p.largest.Rows[candidate.id]; len(c.ids) < k && c.allows(id) {
+			c.ids = append(c.ids, id)
 		}
 	}
-	return true
+	if len(c.ids) < k {
+		return nil, nil
+	}
+	slices.Sort(c.ids)
+	c.logits = c.logits[:0]
+	for _, id := range c.ids {
+		at, _ := slices.BinarySearch(p.largest.Rows, id)
+		c.logits = append(c.logits, p.largest.Logits[at])
+	}
+	return c.ids, c.logits
 }

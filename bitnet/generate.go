@@ -370,6 +370,9 @@ func (s *Session) generate(ctx context.Context, prompt []int, o *GenerateOptions
 	if g.c, err = s.constrain(o); err != nil {
 		return nil, err
 	}
+	if g.c != nil && g.free > 0 {
+		g.free += spare
+	}
 	if err := g.look(); err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ const roomFor = 8 << 20
 
 // mostConfigurations bounds a state: what can be read in more ways at once is not
 // allowed.
-const mostConfigurations = 4096
+const mostConfigurations = 1024
 
 type configuration struct {
 	terminal int32  // −1 in a rule
