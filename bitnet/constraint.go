@@ -78,7 +78,7 @@ func (c *constrained) look() error {
 	case end && text == 0:
 		c.forced = c.ends[0]
 	case text == 0:
-		return ErrConstraint
+		return ErrNothingAllowed
 	case text == 1 && !end:
 		c.forced = c.some()[0]
 	}

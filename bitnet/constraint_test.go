@@ -198,6 +198,16 @@ func TestConstraintLogProb(t *testing.T) {
 	}
 }
 
+// TestConstraintWithoutEndTokens ends a text that must end though no token says so.
+func TestConstraintWithoutEndTokens(t *testing.T) {
+	m := tinyModel(t)
+	m.endTokens = nil
+	r := mustGenerate(t, newSessionOf(t, m, []int{5, 9}), "", GenerateOptions{Constraint: hashed{finish: true}})
+	if r.Reason != StopEndToken || len(r.Tokens) != 9 || r.CompletionTokens != 9 {
+		t.Errorf("%+v", r)
+	}
+}
+
 type broken struct{ start, accept, none error }
 
 func (b broken) Start(*tokenizer.Tokenizer) (Guide, error) { return b, b.start }
@@ -220,7 +230,7 @@ func TestConstraintErrors(t *testing.T) {
 	if r, err := generate(broken{start: trouble}); r != nil || !errors.As(err, &option) || option.Option != "Constraint" || !errors.Is(err, trouble) {
 		t.Errorf("%v, %v", r, err)
 	}
-	if r, err := generate(broken{none: trouble}); r != nil || !errors.Is(err, ErrConstraint) {
+	if r, err := generate(broken{none: trouble}); r != nil || !errors.Is(err, ErrNothingAllowed) {
 		t.Errorf("%v, %v", r, err)
 	}
 	if r, err := generate(broken{accept: trouble}); r == nil || r.CompletionTokens != 1 || r.Reason != StopError || !errors.Is(err, trouble) {

@@ -21,8 +21,8 @@ var (
 	ErrContext = errors.New("does not fit the context")
 	// ErrOption is wrapped by every [*OptionError].
 	ErrOption = errors.New("unusable option")
-	// ErrConstraint says that a constraint allows no token of the vocabulary.
-	ErrConstraint = errors.New("the constraint allows no token of the vocabulary here")
+	// ErrNothingAllowed says that a constraint allows no token of the vocabulary.
+	ErrNothingAllowed = errors.New("the constraint allows no token of the vocabulary here")
 	// ErrSave is wrapped by every [*SaveError].
 	ErrSave = errors.New("not a usable saved session")
 	// ErrNotFinite says that the model's arithmetic came to an infinity or to
