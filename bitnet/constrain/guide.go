@@ -92,7 +92,12 @@ func (g *guide) force() {
 	if len(text) == 0 {
 		return
 	}
-	ids, err := g.tokenizer.Encode(string(text), tokenizer.PlainText())
+	// It goes on behind a word: SentencePiece begins only a text with a blank.
+	before, ok := g.tokenizer.TokenID("a")
+	if !ok {
+		before = -1
+	}
+	ids, err := g.tokenizer.Encode(string(text), tokenizer.PlainText(), tokenizer.After(before))
 	if err != nil {
 		return
 	}

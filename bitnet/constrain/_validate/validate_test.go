@@ -224,7 +224,11 @@ func (m mask) pick(rank int) int {
 // accepts says how the tokens of a text are taken: whether all of them are allowed
 // and the text may end behind them, in the tokenizer's own cut, and in any.
 func accepts(t testing.TB, c *constrain.Constraint, tok *tokenizer.Tokenizer, text string) (canonical, any bool) {
-	ids, err := tok.Encode(text, tokenizer.PlainText())
+	before, ok := tok.TokenID("a")
+	if !ok {
+		before = -1
+	}
+	ids, err := tok.Encode(text, tokenizer.PlainText(), tokenizer.After(before))
 	if err != nil {
 		t.Fatal(err)
 	}
