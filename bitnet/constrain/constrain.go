@@ -3,6 +3,7 @@ package constrain
 import (
 	"errors"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/gobitnet/gobitnet/bitnet"
 	"github.com/gobitnet/gobitnet/tokenizer"
@@ -99,7 +100,7 @@ var anyJSON = sync.OnceValue(func() *Constraint {
 func Choice(texts []string) (*Constraint, error) {
 	all := make([]*expr, len(texts))
 	for i, s := range texts {
-		if all[i] = text(s); !validText(s) {
+		if all[i] = text(s); !utf8.ValidString(s) {
 			return nil, &Error{Reason: "a choice is not valid UTF-8"}
 		}
 	}

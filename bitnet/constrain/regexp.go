@@ -250,5 +250,3 @@ func (p *regexpParser) fromSyntax(r *syntax.Regexp) (*expr, error) {
 	}
 	return nil, unsupported(r.String())
 }
-
-func validText(s string) bool { return utf8.ValidString(s) }
