@@ -8,6 +8,9 @@ require (
 	github.com/x448/float16 v0.8.4
 )
 
-require golang.org/x/sys v0.47.0 // indirect
+require (
+	golang.org/x/sys v0.47.0 // indirect
+	golang.org/x/text v0.40.0 // indirect
+)
 
 replace github.com/gobitnet/gobitnet => ../../..
