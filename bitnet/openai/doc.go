@@ -30,11 +30,11 @@
 //
 // An answer depends on the request, its seed and its system_fingerprint, which
 // names the model's file, the version of the arithmetic and the form in which the
-// model reads conversations: not on what else is answered at the time, on the
-// sessions that are kept, on the processor or the number of threads. Where a request
-// gives no seed, it follows from the id of the answer: so an answer can always be
-// computed again. [Handler.Do] does that. The n answers of a request have the seeds
-// seed, seed+1 and so on.
+// model reads conversations, and, where it fills it, on the context: not on what
+// else is answered at the time, on the sessions that are kept, on the processor or
+// the number of threads. Where a request gives no seed, it follows from the id of the
+// answer: so an answer can always be computed again. [Handler.Do] does that. The n
+// answers of a request have the seeds seed, seed+1 and so on.
 //
 // A request with the header X-Bitnet-Digest: sha256 gets a header of that name, or a
 // trailer where it is streamed, with a digest for each answer: SHA-256 over each

@@ -251,19 +251,19 @@ func (w *work) choice(ctx context.Context, i int) (err error) {
 			}
 			last = now
 		}
-		p := piece{id: t.ID, text: t.Text, reasoning: t.Reasoning}
+		next := piece{id: t.ID, text: t.Text, reasoning: t.Reasoning}
 		if j.scores && t.ID >= 0 {
-			p.logProb, p.alternatives = t.LogProb(), t.Alternatives
-			a.pieces = append(a.pieces, p)
+			next.logProb, next.alternatives = t.LogProb(), t.Alternatives
+			a.pieces = append(a.pieces, next)
 		}
 		if failure != nil {
 			err = failure
 			break
 		}
-		if p.text == "" && p.reasoning == "" && !j.scores {
+		if next.text == "" && next.reasoning == "" && !j.scores {
 			continue
 		}
-		if err = w.out.token(i, p); err != nil {
+		if err = w.out.token(i, next); err != nil {
 			break
 		}
 	}
