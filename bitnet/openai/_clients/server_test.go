@@ -52,7 +52,7 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			panic(err)
 		}
-		shape := synthetic.Shape{Name: "endless", Embedding: 512, FeedForward: 1024, Blocks: 8, Heads: 8, KVHeads: 2, Context: 8192, Vocabulary: 4096}
+		shape := synthetic.Shape{Name: "endless", Embedding: 512, FeedForward: 1024, Blocks: 8, Heads: 8, KVHeads: 2, Context: 8192, Vocabulary: 16384}
 		if err := synthetic.Write(file, shape, 1); err != nil {
 			panic(err)
 		}

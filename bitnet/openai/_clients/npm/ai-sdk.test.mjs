@@ -34,7 +34,7 @@ test("a stream", async () => {
 test("leaving", async () => {
   const abort = new AbortController();
   let aborted = false;
-  const result = streamText({ model: provider(endless), prompt: "Go on.", abortSignal: abort.signal, onAbort: () => { aborted = true; } });
+  const result = streamText({ model: provider(endless), prompt: "Go on.", temperature: 0, abortSignal: abort.signal, onAbort: () => { aborted = true; } });
   let count = 0;
   for await (const part of result.fullStream) {
     if (part.type === "text-delta" && ++count === 5) {
@@ -46,7 +46,7 @@ test("leaving", async () => {
   await running(roomy, 0);
 
   const whole = new AbortController();
-  const failed = fails(generateText({ model: provider(endless), prompt: "Go on.", abortSignal: whole.signal }));
+  const failed = fails(generateText({ model: provider(endless), prompt: "Go on.", temperature: 0, abortSignal: whole.signal }));
   await running(roomy, 1);
   whole.abort();
   assert.equal((await failed).name, "AbortError");
