@@ -40,7 +40,8 @@ func (c *call) completions(f fields) {
 	if bad == nil && f.has("suffix") && string(f["suffix"]) != `""` {
 		bad = unsupported("suffix", "models here write on from the end")
 	}
-	if best := j.n; bad == nil {
+	if bad == nil {
+		var best int
 		if best, bad = f.integer("best_of", j.n, 1, mostChoices); bad == nil && best != j.n {
 			bad = unsupported("best_of", "all n answers are returned")
 		}

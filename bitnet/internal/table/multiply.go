@@ -188,7 +188,7 @@ func (t *Table) multiplyFloats(dst []float32, set *kernel.Set, lo, hi int, x []f
 	step := t.rowsAtOnce(4)
 	for r := lo; r < hi; r += step {
 		end := min(r+step, hi)
-		floats := s.floats
+		var floats []float32
 		if t.kind == gguf.BF16 {
 			floats = grow(s.floats, (end-r)*t.columns)
 			set.WidenBrain(floats, t.halves[r*t.columns:end*t.columns])
