@@ -565,7 +565,10 @@ func TestPage(t *testing.T) {
 				b.click("#open-settings")
 				b.accessible(where + " settings")
 				b.press(kb.Escape)
-				b.perform(`document.querySelector(".token").scrollIntoView(), document.querySelector(".token").click()`)
+				// What is scrolled hides what is shown beside it, a frame later.
+				b.perform(`document.querySelector(".token").scrollIntoView(), new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))`)
+				b.perform(`document.querySelector(".token").click()`)
+				is(b, `document.querySelector("#choices").checkVisibility()`, true)
 				b.accessible(where + " choices")
 				b.shoot(where + "-choices")
 				b.press(kb.Escape)
