@@ -18,6 +18,9 @@ import (
 // TestBatchKilled kills the program at twenty moments, interrupts it at one, and has
 // it go on each time.
 func TestBatchKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	folder := t.TempDir()
 	program, requests, answers := filepath.Join(folder, "bitnet"), filepath.Join(folder, "requests"), filepath.Join(folder, "answers")
 	if output, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {

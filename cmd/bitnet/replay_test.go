@@ -63,7 +63,7 @@ func exchanges(t *testing.T) []exchange {
 		{name: "many", request: `{"prompt":["7 8","1 2"],"n":2,"temperature":1.7,"max_tokens":12,"seed":12345678901234567890,"logprobs":2}`},
 		{name: "from its id", request: `{"prompt":"5 6 7","temperature":2,"max_tokens":40}`},
 		{name: "stream", request: `{"model":"arithmetic","messages":[{"role":"user","content":"What is 11-5?"}],"stream":true,"stream_options":{"include_usage":true}}`},
-		{name: "many streams", request: `{"model":"arithmetic","prompt":"3 4","n":3,"temperature":1.5,"max_tokens":9,"stream":true,"logprobs":1}`},
+		{name: "many streams", request: `{"model":"arithmetic","prompt":"3 4","n":2,"temperature":1.5,"max_tokens":4,"stream":true,"logprobs":1}`},
 		{name: "response", request: `{"model":"arithmetic","input":"What is 2+2?"}`},
 		{name: "response in a stream", request: `{"model":"arithmetic","input":"What is 9-2?","stream":true}`},
 		{name: "refused", request: `{"model":"arithmetic","prompt":"2+2=","temperature":3}`},
@@ -265,9 +265,12 @@ func TestReplayBatch(t *testing.T) {
 	}
 }
 
-// TestReplayEveryByte changes every bit of answers. What is still
+// TestReplayEveryByte changes every byte of answers, of short ones every bit. What is still
 // confirmed must say the same, or what nothing can confirm.
 func TestReplayEveryByte(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	m, err := arithmetic.Open()
 	if err != nil {
 		t.Fatal(err)
@@ -283,8 +286,8 @@ func TestReplayEveryByte(t *testing.T) {
 	// seed does not follow from it.
 	free := regexp.MustCompile(`"id":"[a-z]+-([^"]*)"|"created":(\d+)|"([a-z_]+)":null|"cached_tokens":(\d+)`)
 	for _, e := range exchanges(t) {
-		if e.name == "response" || e.name == "response in a stream" || e.name == "many" {
-			continue // long, and nothing new in them
+		if e.name == "response" || e.name == "response in a stream" || e.name == "many" || e.name == "kept" {
+			continue // nothing new in them
 		}
 		saved, err := parseSaved([]byte(e.saved()))
 		if err != nil {
@@ -303,8 +306,8 @@ func TestReplayEveryByte(t *testing.T) {
 		for at := range changed {
 			was := changed[at]
 			for bit := range 8 {
-				if allowed[at] && bit > 0 {
-					break // it is all computed again
+				if allowed[at] && bit > 0 || len(changed) > 1000 && bit != at%8 {
+					continue // it is all computed again, or there are very many
 				}
 				changed[at] = was ^ 1<<bit
 				e.response = string(changed)
@@ -325,7 +328,7 @@ func TestReplayEveryByte(t *testing.T) {
 			}
 			changed[at] = was
 		}
-		t.Logf("%s: of %d changed bits %d are confirmed: in id, time and the like", e.name, 8*len(changed), confirmed)
+		t.Logf("%s: of the changes of %d bytes %d are confirmed: of id, time and the like", e.name, len(changed), confirmed)
 	}
 }
 
