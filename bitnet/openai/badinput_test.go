@@ -112,7 +112,7 @@ func TestBadFields(t *testing.T) {
 	param("prompt_cache_key", "", "1")
 	param("stop_token_ids", "", "[-1]", "[409]", "{}")
 	for name, value := range map[string]string{
-		"response_format": `{"type":"json_schema","json_schema":{}}`, "tools": `[{}]`, "tool_choice": `{"type":"function"}`, "guided_regex": `"a"`,
+		"response_format": `{"type":"json_schema","json_schema":{"schema":{"not":{}}}}`, "tools": `[{}]`, "tool_choice": `{"type":"function"}`, "guided_regex": `"(?=a)"`,
 		"mirostat": "2", "min_tokens": "5", "ignore_eos": "true", "modalities": `["text","audio"]`, "prompt_logprobs": "1",
 	} {
 		param(name, "unsupported_parameter", value)
@@ -150,7 +150,7 @@ func TestBadFields(t *testing.T) {
 	s.refused("/v1/completions", `{"prompt":"a","best_of":3}`, http.StatusBadRequest, "best_of", "unsupported_parameter")
 	s.refused("/v1/completions", `{"prompt":["a","b"],"n":65}`, http.StatusBadRequest, "n", "")
 	s.refused("/v1/responses", `{"input":"a","previous_response_id":"resp_1"}`, http.StatusBadRequest, "previous_response_id", "unsupported_parameter")
-	s.refused("/v1/responses", `{"input":"a","text":{"format":{"type":"json_object"}}}`, http.StatusBadRequest, "text.format", "unsupported_parameter")
+	s.refused("/v1/responses", `{"input":"a","text":{"format":{"type":"json_schema","name":"a","schema":{"not":{}}}}}`, http.StatusBadRequest, "text.format", "unsupported_parameter")
 	s.refused("/v1/responses", `{"input":[{"type":"item_reference","id":"x"}]}`, http.StatusBadRequest, "input[0].type", "unsupported_parameter")
 	s.refused("/v1/responses", `{"input":"a","max_output_tokens":0}`, http.StatusBadRequest, "max_output_tokens", "")
 	s.refused("/detokenize", `{"tokens":[409]}`, http.StatusBadRequest, "tokens", "")

@@ -20,6 +20,9 @@ func (c *call) chatCompletions(f fields) {
 	}
 	j, bad := c.newJob(f, m, -1, 1)
 	if bad == nil {
+		bad = c.setForm(j, f)
+	}
+	if bad == nil {
 		bad = f.chatScores(j)
 	}
 	if bad != nil {
@@ -301,12 +304,18 @@ func (j *job) encodeChat(messages []bitnet.Message, param string) *failure {
 	if last := messages[len(messages)-1].Role; last != bitnet.RoleUser {
 		return invalid(param, "the last message is the %s's: the model answers what the user says", last)
 	}
-	j.options.SplitReasoning = true
+	formed := j.options.Constraint != nil // all of the text is the answer
+	j.options.SplitReasoning = !formed
 	var options []bitnet.ChatOption
-	if j.quiet != "" {
+	if j.quiet != "" || formed {
 		options = append(options, bitnet.WithoutThinking())
 	}
 	ids, err := j.model.EncodeChat(messages, options...)
+	if formed && j.quiet == "" && errors.Is(err, bitnet.ErrOption) { // there is no switch
+		ids, err = j.model.EncodeChat(messages)
+	} else if formed && j.thinks != "" && err == nil {
+		return invalid(j.thinks, "%s: an answer that must have a form is not thought about ahead: leave one out", j.thinks)
+	}
 	switch {
 	case err == nil:
 		return j.setPrompts(param, ids)
@@ -346,7 +355,10 @@ func (f fields) thinking(j *job) *failure {
 		bad.param = name
 		return bad
 	}
-	if all.has("enable_thinking") && !think {
+	switch {
+	case think:
+		j.thinks = name
+	case all.has("enable_thinking"):
 		j.quiet = name
 	}
 	return nil

@@ -22,6 +22,9 @@ func (c *call) completions(f fields) {
 	}
 	const standard = 16 // OpenAI's
 	j, bad := c.newJob(f, m, standard, 0)
+	if bad == nil {
+		bad = c.setForm(j, f)
+	}
 	if bad != nil {
 		c.fail(bad)
 		return

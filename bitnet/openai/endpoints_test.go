@@ -303,7 +303,7 @@ func TestOllama(t *testing.T) {
 			}
 		}
 	}
-	for _, more := range []string{`"format":"json"`, `"tools":[{}]`, `"think":false`, `"options":{"mirostat":1}`, `"options":{"repeat_last_n":64,"repeat_penalty":1.1}`, `"options":[]`, `"options":{"num_ctx":5}`, `"options":{"temperature":"a"}`} {
+	for _, more := range []string{`"format":"xml"`, `"format":{"not":{}}`, `"tools":[{}]`, `"think":false`, `"options":{"mirostat":1}`, `"options":{"repeat_last_n":64,"repeat_penalty":1.1}`, `"options":[]`, `"options":{"num_ctx":5}`, `"options":{"temperature":"a"}`} {
 		status, _, answer := s.send("POST", "/api/chat", `{"model":"arithmetic","messages":[{"role":"user","content":"What is 12+7?"}],`+more+"}")
 		if status != http.StatusBadRequest || !strings.HasPrefix(answer, `{"error":"`) {
 			t.Errorf("%s: %d %s", more, status, answer)

@@ -99,6 +99,10 @@ func (h *Handler) failureOf(ctx context.Context, err error) *failure {
 		return tooLong("", full.Length+full.Added, full.Context)
 	case errors.Is(err, bitnet.ErrOption), errors.Is(err, bitnet.ErrToken):
 		return invalid("", "%v", err)
+	case errors.Is(err, bitnet.ErrNothingAllowed): // characters that no token has
+		f = invalid("", "%v: ask for another form", err)
+		f.code = "nothing_allowed"
+		return f
 	case errors.Is(err, bitnet.ErrModel): // it is made to embed texts
 		return invalid("model", "%v", err)
 	}

@@ -33,6 +33,8 @@ type job struct {
 
 	// quiet is the field that asks for an answer without thinking, "" for none.
 	quiet string
+	// thinks is the field that asks for thinking, "" for none.
+	thinks string
 }
 
 // A piece is one token of an answer, or text that was held back until its end.

@@ -31,6 +31,7 @@ type Handler struct {
 	keys    apiKeys
 	queue   *queue
 	shelf   *shelf
+	forms   *compiledForms
 	metrics *metrics
 
 	keepAlive    time.Duration // how long a stream is silent at most
@@ -67,6 +68,7 @@ func NewHandler(models map[string]*bitnet.Model, options Options) (*Handler, err
 	h.queue = newQueue(options.Parallel, options.Queue, len(options.APIKeys))
 	h.queue.memory = options.KVMemory
 	h.shelf = newShelf(h.queue.room)
+	h.forms = newCompiledForms()
 	for id, m := range models {
 		h.models[id] = newModel(id, m, options.contextOf(m))
 	}

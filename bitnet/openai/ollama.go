@@ -134,7 +134,6 @@ func (c *call) findOllama(f fields) (*model, *failure) {
 // ollamaUnbuilt are fields of its requests that would change the answer.
 var ollamaUnbuilt = map[string]neutral{
 	"tools":    {"no tools are built in yet", []string{"[]"}},
-	"format":   {"answers cannot be held to a form yet", []string{`""`}},
 	"images":   {"models here read text", []string{"[]"}},
 	"suffix":   {"models here write on from the end", []string{`""`}},
 	"template": {"the model's own form is used", []string{`""`}},
@@ -192,8 +191,18 @@ func (c *call) ollamaJob(f fields, m *model) (*job, *failure) {
 	if bad := f.chatScores(j); bad != nil {
 		return nil, bad
 	}
-	if string(f["think"]) == "false" {
+	asked, bad := ollamaForm(f["format"])
+	if bad == nil {
+		bad = c.constrain(j, asked)
+	}
+	if bad != nil {
+		return nil, bad
+	}
+	switch {
+	case string(f["think"]) == "false":
 		j.quiet = "think"
+	case f.has("think"):
+		j.thinks = "think"
 	}
 	return j, nil
 }

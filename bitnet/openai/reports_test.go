@@ -248,10 +248,9 @@ func noComments(t *testing.T, s *server) {
 
 func refusesTools(t *testing.T, s *server) {
 	for param, value := range map[string]string{
-		"tools":           `[{"type":"function","function":{"name":"f"}}]`,
-		"tool_choice":     `"required"`,
-		"functions":       `[{"name":"f"}]`,
-		"response_format": `{"type":"json_object"}`,
+		"tools":       `[{"type":"function","function":{"name":"f"}}]`,
+		"tool_choice": `"required"`,
+		"functions":   `[{"name":"f"}]`,
 	} {
 		status, _, answer := s.send("POST", "/v1/chat/completions", chat("What is 2+2?", quote(param)+":"+value))
 		if e := decode(t, answer).Error; status != http.StatusBadRequest || e == nil || e.Param == nil || *e.Param != param {

@@ -51,14 +51,18 @@ func (c *call) responseJob(f fields, m *model) (*job, *response, *failure) {
 	if bad := f.refuse(unstored); bad != nil {
 		return nil, nil, bad
 	}
+	var format json.RawMessage
+	var asked []form
 	if f.has("text") {
 		text, ok := object(f["text"])
 		if !ok {
 			return nil, nil, invalid("text", "text must be an object")
 		}
-		if bad := text.refuse(map[string]neutral{"format": {"answers cannot be held to a form yet", []string{`{"type":"text"}`}}}); bad != nil {
-			bad.param = "text.format"
-			return nil, nil, bad
+		if format = text["format"]; format != nil {
+			var bad *failure
+			if asked, bad = responseFormat(format, "text.format", ""); bad != nil {
+				return nil, nil, bad
+			}
 		}
 	}
 	// The names of the other fields are those of chat completions, but for one.
@@ -75,6 +79,13 @@ func (c *call) responseJob(f fields, m *model) (*job, *response, *failure) {
 		common["max_tokens"] = f["max_output_tokens"]
 	}
 	j, bad := c.newJob(common, m, -1, 1)
+	if bad != nil {
+		return nil, nil, bad
+	}
+	more, bad := common.forms()
+	if bad == nil {
+		bad = c.constrain(j, append(asked, more...))
+	}
 	if bad != nil {
 		return nil, nil, bad
 	}
@@ -110,7 +121,7 @@ func (c *call) responseJob(f fields, m *model) (*job, *response, *failure) {
 		return nil, nil, bad
 	}
 	j.options.SplitReasoning = false // the form has no place for it that clients would show
-	return j, &response{c: c, job: j, instructions: orNull(instructions), limit: f["max_output_tokens"], topP: f["top_p"]}, nil
+	return j, &response{c: c, job: j, instructions: orNull(instructions), format: format, limit: f["max_output_tokens"], topP: f["top_p"]}, nil
 }
 
 // responseInput reads items: messages, as they were sent and as they were answered.
@@ -136,6 +147,7 @@ type response struct {
 	c            *call
 	job          *job
 	instructions *string
+	format       json.RawMessage // of the text
 	limit, topP  json.RawMessage
 	events       int // so many have been made
 }
@@ -209,12 +221,15 @@ func (r *response) object(a *answers) responseObject {
 		ID: responseID + c.identify(), Object: "response", Created: c.moment(), Status: "in_progress",
 		Instructions: r.instructions, Limit: r.limit, Model: r.job.model.id, Output: []responseItem{},
 		Parallel: true, Reasoning: map[string]any{"effort": nil, "summary": nil},
-		Temperature: o.Temperature, Text: map[string]any{"format": map[string]any{"type": "text"}},
+		Temperature: o.Temperature, Text: map[string]any{"format": r.format},
 		ToolChoice: "auto", Tools: []any{}, TopP: o.TopP, Truncation: "disabled",
 		Metadata: map[string]any{}, Fingerprint: r.job.model.fingerprint,
 	}
 	if all.Limit == nil {
 		all.Limit = json.RawMessage("null")
+	}
+	if r.format == nil {
+		all.Text["format"] = map[string]any{"type": "text"}
 	}
 	if a == nil {
 		return all

@@ -200,7 +200,7 @@ func TestOpenAIGo(t *testing.T) {
 		many := asking(sums, "What is 17+25?")
 		many.Temperature = openai.Float(9)
 		form := asking(sums, "What is 17+25?")
-		form.ResponseFormat.OfJSONObject = &shared.ResponseFormatJSONObjectParam{}
+		form.ResponseFormat.OfJSONSchema = &shared.ResponseFormatJSONSchemaParam{JSONSchema: shared.ResponseFormatJSONSchemaJSONSchemaParam{Name: "a", Schema: map[string]any{"not": map[string]any{}}}}
 		long := asking(sums, strings.Repeat("What is 17+25? ", 100))
 		for _, test := range []struct {
 			params            openai.ChatCompletionNewParams

@@ -63,7 +63,7 @@ test("refusals", async () => {
   for (const [model, more, status, code, param] of [
     ["gpt-4", {}, 404, "model_not_found", "model"],
     [sums, { temperature: 9 }, 400, null, "temperature"],
-    [sums, { modelKwargs: { response_format: { type: "json_object" } } }, 400, "unsupported_parameter", "response_format"],
+    [sums, { modelKwargs: { response_format: { type: "json_schema", json_schema: { name: "a", schema: { not: {} } } } } }, 400, "unsupported_parameter", "response_format"],
   ]) {
     for (const call of ["invoke", "stream"]) {
       const e = await fails(modelOf(roomy, model, more)[call]("What is 17+25?").then(async answer => {
