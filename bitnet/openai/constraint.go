@@ -224,8 +224,9 @@ type compiledForms struct {
 	kept []keptForm // the one that was used last is the last
 }
 
-// formsMost bounds how many are kept.
-const formsMost = 32
+// formsMost bounds how many are kept. One may take 8 MiB beside what was compiled, for
+// each vocabulary that it is used with.
+const formsMost = 16
 
 type keptForm struct {
 	name [sha256.Size]byte

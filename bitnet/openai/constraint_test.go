@@ -7,13 +7,16 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gobitnet/gobitnet/bitnet"
 	"github.com/gobitnet/gobitnet/bitnet/constrain"
+	"github.com/gobitnet/gobitnet/bitnet/gguf"
 	"github.com/gobitnet/gobitnet/tokenizer"
 )
 
@@ -238,12 +241,80 @@ func TestFormsAgain(t *testing.T) {
 	}
 }
 
-// TestFormIsNotThought has a model that would think, if it could.
+// TestFormIsNotThought has models that would think, if they could.
 func TestFormIsNotThought(t *testing.T) {
-	s := serving(t, Options{})
+	thinking := changedModel(t, withThinking(t))
+	s := servingModels(t, map[string]*bitnet.Model{"arithmetic": builtIn, "thinking": thinking}, Options{})
 	answer := s.post("/v1/chat/completions", chat("a", `"guided_regex":"<think>1</think>2"`))
 	if c := decode(t, answer).Choices[0]; c.Message.Content != "<think>1</think>2" || strings.Contains(answer, "reasoning_content") {
 		t.Errorf("%s", answer)
+	}
+	messages := []bitnet.Message{{Role: bitnet.RoleUser, Content: "a"}}
+	loud, err := thinking.EncodeChat(messages)
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet, err := thinking.EncodeChat(messages, bitnet.WithoutThinking())
+	if err != nil || len(quiet) == len(loud) {
+		t.Fatalf("%v: %d tokens without thinking, %d with it", err, len(quiet), len(loud))
+	}
+	body := func(more string) string {
+		return `{"model":"thinking","messages":[{"role":"user","content":"a"}],"max_tokens":3` + more + "}"
+	}
+	for more, want := range map[string]int{
+		``:                        len(loud),
+		`,"guided_regex":"[0-9]"`: len(quiet),
+		`,"guided_regex":"[0-9]","chat_template_kwargs":{"enable_thinking":false}`: len(quiet),
+	} {
+		if u := decode(t, s.post("/v1/chat/completions", body(more))).Usage; u.Prompt != want {
+			t.Errorf("%s: %d tokens of a prompt, want %d", more, u.Prompt, want)
+		}
+	}
+	const think = `,"chat_template_kwargs":{"enable_thinking":true}`
+	s.post("/v1/chat/completions", body(think))
+	s.refused("/v1/chat/completions", body(think+`,"guided_regex":"[0-9]"`), http.StatusBadRequest, "chat_template_kwargs", "")
+	s.post("/v1/chat/completions", chat("a", think[1:], `"guided_regex":"[0-9]"`)) // which does not think
+	if status, _, answer := s.send("POST", "/api/chat", body(`,"think":true,"format":"json"`)); status != http.StatusBadRequest {
+		t.Errorf("%d %s", status, answer)
+	}
+}
+
+// withThinking gives the built-in model a published template that knows of thinking,
+// and the tokens that it writes, instead of the last ones that merges make.
+func withThinking(t *testing.T) func(*gguf.File) map[string]any {
+	t.Helper()
+	template, err := os.ReadFile("../../testdata/chat/chatml-thinking.jinja")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(f *gguf.File) map[string]any {
+		texts := func(key string) (all []string) {
+			list, err := f.Array(key, gguf.String)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, text := range list.Strings() {
+				all = append(all, string(text))
+			}
+			return all
+		}
+		tokens, merges := texts("tokenizer.ggml.tokens"), texts("tokenizer.ggml.merges")
+		types := make([]int32, len(tokens))
+		for i, token := range tokens {
+			if types[i] = 1; strings.HasPrefix(token, "<|") {
+				types[i] = 3 // special
+			}
+		}
+		for _, mark := range []string{"<|im_start|>", "<|im_end|>", "<think>", "</think>"} {
+			last := merges[len(merges)-1]
+			merges = merges[:len(merges)-1]
+			id := slices.Index(tokens, strings.Replace(last, " ", "", 1))
+			tokens[id], types[id] = mark, 3
+		}
+		return map[string]any{
+			"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.merges": merges, "tokenizer.ggml.token_type": types,
+			"tokenizer.chat_template": string(template),
+		}
 	}
 }
 

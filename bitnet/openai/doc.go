@@ -26,6 +26,28 @@
 // Fields that are not known are ignored, as clients need it. A field that is known
 // and would change the answer is obeyed, or refused by its name.
 //
+// # Answers that fit
+//
+// An answer can be held to a form. The package
+// [github.com/gobitnet/gobitnet/bitnet/constrain] tells what is supported.
+//
+//	response_format      {"type": "json_object"}, or "json_schema" with a schema;
+//	                     text.format on /v1/responses
+//	structured_outputs   with json, json_object, regex, choice or grammar, and
+//	guided_json, guided_regex, guided_choice, guided_grammar: as vLLM has it
+//	json_schema, grammar, regex, choice: as llama-server and others have it
+//	format               "json" or a schema, on /api/chat and /api/generate
+//
+// A request has one of them. Grammars are GBNF under each of the names. A schema is
+// kept to whether it is strict or not. What cannot be kept to is refused at once,
+// with the keyword and its place. The model is not told of the form: its prompt
+// should.
+//
+// The form is that of all the text. So a model that thinks ahead of its answers is
+// told not to, where its template has a switch for that, and then a request that asks
+// for thinking, too, is refused. An answer that ends at a limit, with the
+// finish_reason length, or at a stop string need not be whole.
+//
 // # The same answer again
 //
 // An answer depends on the request, its seed and its system_fingerprint, which

@@ -35,6 +35,8 @@ func FuzzBody(f *testing.F) {
 	for _, body := range []string{
 		`{"input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"a"}]}],"instructions":"b","stream":true}`,
 		`{"model":"arithmetic","prompt":"2+2=","raw":true,"options":{"num_predict":3,"seed":1,"stop":["x"]},"keep_alive":"5m"}`,
+		`{"messages":[{"role":"user","content":"a"}],"prompt":"a","input":"a","response_format":{"type":"json_schema","json_schema":{"schema":{"enum":[1,"a"]}}},"format":{"type":"null"},"text":{"format":{"type":"json_object"}}}`,
+		`{"messages":[{"role":"user","content":"a"}],"prompt":"a","input":"a","structured_outputs":{"choice":["a","b"]},"format":"json","guided_regex":""}`,
 		`{"content":"a","with_pieces":true}`, `{"tokens":[1,2,3]}`, `{"messages":[{"role":"user","content":"a"}],"logit_bias":{"1":-100},"n":2,"stop":["a"],"logprobs":true}`,
 		`{"prompt":[[1,2],[3]],"echo":true,"logprobs":2,"max_tokens":0}`, `{"a":{"a":[[[[{}]]]]},"a":1}`, "{\"model\":\"\xff\"}", `{"x":1e400,"seed":18446744073709551615}`,
 	} {

@@ -263,6 +263,14 @@ func refusesTools(t *testing.T, s *server) {
 // embeddingModel returns the built-in model as one that is made to embed texts.
 func embeddingModel(t *testing.T) *bitnet.Model {
 	t.Helper()
+	return changedModel(t, func(*gguf.File) map[string]any {
+		return map[string]any{"bitnet-b1.58.pooling_type": uint32(bitnet.PoolingLast)}
+	})
+}
+
+// changedModel returns the built-in model with other values in its file.
+func changedModel(t *testing.T, change func(*gguf.File) map[string]any) *bitnet.Model {
+	t.Helper()
 	data, err := io.ReadAll(arithmetic.File())
 	if err != nil {
 		t.Fatal(err)
@@ -273,13 +281,16 @@ func embeddingModel(t *testing.T) *bitnet.Model {
 	}
 	var made bytes.Buffer
 	w := gguf.NewWriter(&made)
+	changed := change(f)
 	for _, key := range f.Keys() {
-		if value, _ := f.Value(key); err == nil {
+		if value, _ := f.Value(key); err == nil && changed[key] == nil {
 			err = w.Set(key, value)
 		}
 	}
-	if err == nil {
-		err = w.Set("bitnet-b1.58.pooling_type", uint32(bitnet.PoolingLast))
+	for key, value := range changed {
+		if err == nil {
+			err = w.Set(key, value)
+		}
 	}
 	for _, x := range f.Tensors() {
 		if err == nil {
