@@ -110,9 +110,9 @@ func formOf(value json.RawMessage, param string, kind formKind) ([]form, *failur
 	return []form{{param, kind, text}}, nil
 }
 
-// responseFormat reads OpenAI's field. Where a schema has a name, it is in a field
-// of its own with it; inside "" they are in the format itself. An answer fits its
-// schema whether it is strict or not.
+// responseFormat reads OpenAI's field. A schema is in the field inside of it, with
+// its name, or where that is "" in the format itself. An answer fits a schema whether
+// it is strict or not.
 func responseFormat(value json.RawMessage, param, inside string) ([]form, *failure) {
 	f, ok := object(value)
 	if !ok {
@@ -153,7 +153,7 @@ func ollamaForm(value json.RawMessage) ([]form, *failure) {
 	return nil, invalid("format", "format must be \"json\" or a schema")
 }
 
-// setForm has the answers of a job of the older endpoints be what the request says.
+// setForm holds the answers of a job to what a request of the older endpoints says.
 func (c *call) setForm(j *job, f fields) *failure {
 	all, bad := f.forms()
 	if bad != nil {
