@@ -31,29 +31,30 @@ var batchCommand = command{
 	summary: "answer a file of requests, as OpenAI's batches have them",
 	help: `bitnet batch --input REQUESTS --output ANSWERS [--shard I/N] [flags]
 
-Answers a file with a request in each line, many at a time, and writes a file with
-an answer in each line, in the same order:
+Answers a file with a request in each line, many at a time, and writes a file
+with an answer in each line, in the same order:
 
-  {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {...}}
+  {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions",
+   "body": {...}}
   {"id": "batch_req_...", "custom_id": "a", "response": {"status_code": 200,
    "request_id": "req_...", "body": {...}}, "error": null}
 
-The url may also be /v1/completions, /v1/responses or /v1/embeddings. A line that
-is no such request gets an answer with an error, and so does a request that the
-server would refuse. Two requests with the same custom_id are refused before
+The url may also be /v1/completions, /v1/responses or /v1/embeddings. A line
+that is no such request gets an answer with an error, and so does a request that
+the server would refuse. Two requests with the same custom_id are refused before
 anything is computed.
 
-The same requests and models give the same bytes, on every machine: the ids follow
-from a line and the models, a seed that is not given follows from the id, and
-created is 0. So work that was interrupted, by Ctrl-C or worse, is taken up by the
-same command: what is done is not done again, and a line that was torn is written
-anew. The output is whole when the exit status is 0.
+The same requests and models give the same bytes, on every machine: the ids
+follow from a line and the models, a seed that is not given follows from the id,
+and created is 0. So work that was interrupted, by Ctrl-C or worse, is taken up
+by the same command: what is done is not done again, and a line that was torn is
+written anew. The output is whole when the exit status is 0.
 
   --input F         the requests, one JSON object in a line of at most 16 MiB
   --output F        the answers; what is there already must be their beginning
-  --shard I/N       answer the part I of N alone, counted from 0. Parts are ranges
-                    of lines: their outputs, one behind the other, are the bytes
-                    of the whole
+  --shard I/N       answer the part I of N alone, counted from 0. Parts are
+                    ranges of lines: their outputs, one behind the other, are
+                    the bytes of the whole
 ` + servedHelp + `
   --parallel N      compute N answers at the same time (default: 8)
   --context N       hold N tokens at most in a prompt with its answer (default:
@@ -71,12 +72,12 @@ func batch(c *call) (err error) {
 	s.registerMany(flags)
 	from := flags.String("input", "", "")
 	to := flags.String("output", "", "")
-	part := shard{0, 1}
-	flags.Func("shard", "", func(text string) (err error) {
-		part, err = parseShard(text)
-		return err
-	})
+	wanted := flags.String("shard", "0/1", "")
 	if err := parseAlone(flags, c.args); err != nil {
+		return err
+	}
+	part, err := parseShard(*wanted)
+	if err != nil {
 		return err
 	}
 	if *from == "" || *to == "" {
@@ -187,7 +188,7 @@ func parseShard(text string) (shard, error) {
 	parts, err := parseCount(second, math.MaxInt32)
 	part, wrong := parseCount(first, math.MaxInt32)
 	if !ok || err != nil || wrong != nil || part >= parts {
-		return shard{}, errors.New("it must be I/N, a part from 0 to N-1 and how many there are")
+		return shard{}, usagef("--shard %q is not I/N, a part from 0 to N-1 and how many there are", text)
 	}
 	return shard{part, parts}, nil
 }

@@ -24,16 +24,17 @@ var replayCommand = command{
 	summary: "confirm or refute an answer of bitnet serve or bitnet batch",
 	help: `bitnet replay FILE [flags]
 
-Computes an answer that bitnet serve or bitnet batch gave again, on any machine, and
-says whether it is the same: text, tokens and their probabilities, why it ended,
-usage, and the logits where there is a digest of them. FILE is a JSON object:
+Computes an answer that bitnet serve or bitnet batch gave again, on any machine,
+and says whether it is the same: text, tokens and their probabilities, why it
+ended, usage, and the logits where there is a digest of them. FILE is a JSON
+object:
 
   {"request": {...}, "response": {...}, "digest": "sha256:..."}
 
 with the body that was sent, the body that came, and what the header
-X-Bitnet-Digest said, if it was asked for. A response that was streamed is the text
-of the stream as a JSON string. A line of what bitnet batch was given and the line
-of what it answered are a request and a response, too.
+X-Bitnet-Digest said, if it was asked for. A response that was streamed is the
+text of the stream as a JSON string. A line of what bitnet batch was given and
+the line of what it answered are a request and a response, too.
 
 To make such a file:
 
@@ -44,11 +45,11 @@ To make such a file:
     "$(cat response.json)" \
     "$(tr -d '\r' < head.txt | sed -n 's/^X-Bitnet-Digest: //ip')" > saved.json
 
-Exit status: 0 where the answer is confirmed; 1 where it is refuted, as is a FILE
-that is no such object; 3 where it could not be checked, as with another model. What
-nothing can confirm is the answer's id and its time, and how much of the prompt had
-been computed before. The name of the model is what the request calls it. Where the
-request has no seed, its seed follows from the id.
+Exit status: 0 where the answer is confirmed; 1 where it is refuted, as is a
+FILE that is no such object; 3 where it could not be checked, as with another
+model. What nothing can confirm is the answer's id and its time, and how much of
+the prompt had been computed before. The name of the model is what the request
+calls it. Where the request has no seed, its seed follows from the id.
 
 ` + modelHelp + `  --context N       what bitnet serve had, where it had --context
 `,

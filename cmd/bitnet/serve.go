@@ -68,9 +68,10 @@ second one at once. BITNET_LOG=debug also tells about probes of health.
 }
 
 // servedHelp explains the flags that say which models answer.
-const servedHelp = `  --model [NAME=]M  answer with this file or name; may be given several times. Requests
-                    ask for it as NAME, or as what M is without its folder and
-                    .gguf (default: BITNET_MODEL, or the built-in one)
+const servedHelp = `  --model [NAME=]M  answer with this file or name; may be given several times.
+                    Requests ask for it as NAME, or as what M is without its
+                    folder and .gguf (default: BITNET_MODEL, or the built-in
+                    one)
 ` + pullHelp + `  --threads N       compute with N threads for each model; 0 means all
                     processors that the process may use (default:
                     BITNET_THREADS, or 0)
