@@ -25,7 +25,7 @@ var blocksAVX2 = blockKernels{
 	},
 	tileRows:    tileRowsAMD64,
 	panelTokens: panelTokensAMD64,
-	minPanel:    [formats]int{TQ1_0: 3, TQ2_0: 5, Q2_0: 5, PQ2_0: 5, PTQ1_0: 3},
+	minPanel:    [formats]int{TQ1_0: 3, TQ2_0: 6, Q2_0: 5, PQ2_0: 6, PTQ1_0: 3},
 	packPanel:   packPanelAMD64,
 	unpackTile: [formats]func(tile []byte, scales []float32, rows []byte, cols int){
 		TQ1_0: func(tile []byte, scales []float32, rows []byte, cols int) {

@@ -15,7 +15,8 @@
 //
 // The other formats are those of the ggml library and of its fork for the Bonsai
 // models: blocks of 64, 128 or 256 weights with a float16 scale each, beside codes
-// of two bits, or bytes of five weights to the base of three.
+// of two bits, or bytes of five weights to the base of three. [Matrix.Repack] turns
+// these into two bits, for speed, at the price of memory.
 //
 // # Activations
 //
