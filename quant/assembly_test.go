@@ -80,12 +80,12 @@ func TestBlockBounds(t *testing.T) {
 			r := rand.New(rand.NewPCG(15, 16))
 			b := &k.blocks
 			for _, f := range blockFormats {
-				size := layouts[f].form.size()
+				const size = activationBlock
 				for _, cols := range []int{f.columns(), 2 * f.columns(), 5 * f.columns()} {
 					arranged, want := asmtest.Place(at, randomActivations(r, cols)), make([]int8, cols)
 					copy(want, arranged)
-					b.arrange(arranged, size)
-					arrangeGeneric(want, size)
+					b.arrange(arranged)
+					arrangeGeneric(want)
 					if !slices.Equal(arranged, want) {
 						t.Fatalf("arrange of %d", cols)
 					}
@@ -97,7 +97,7 @@ func TestBlockBounds(t *testing.T) {
 						return dst
 					}
 					tokens := max(b.panelTokens, 1)
-					q, scale, sum := randomImages(r, tokens, cols, size)
+					q, scale, sum := randomImages(r, tokens, cols)
 					for n := 1; n <= 20; n++ {
 						rows := asmtest.Place(at, randomBlocks(r, f, n, cols))
 						dst := asmtest.Place(at, make([]float32, n))
@@ -121,7 +121,7 @@ func TestBlockBounds(t *testing.T) {
 						there := 1 + n%tokens // the others are missing
 						b.packPanel(panel, asmtest.Place(at, q[:there*cols]), cols)
 						b.unpackTile[f](tile, scales, rows, cols)
-						b.mulTile(dst, tile, scales, panel, scale, sum, cols, size)
+						b.mulTile(dst, tile, scales, panel, scale, sum, cols)
 						for token := range there {
 							first := token * cols / size
 							want := products(rows, q[token*cols:(token+1)*cols], scale[first:first+cols/size], sum[first:first+cols/size])
@@ -137,14 +137,14 @@ func TestBlockBounds(t *testing.T) {
 }
 
 // randomImages returns activations as kernels get them.
-func randomImages(r *rand.Rand, tokens, cols, size int) (q []int8, scale []float32, sum []int32) {
+func randomImages(r *rand.Rand, tokens, cols int) (q []int8, scale []float32, sum []int32) {
 	q = make([]int8, tokens*cols)
 	for i := range q {
 		q[i] = int8(r.IntN(255) - 127)
 	}
-	for at := 0; at < len(q); at += size {
+	for at := 0; at < len(q); at += activationBlock {
 		scale = append(scale, float32(r.ExpFloat64()))
-		sum = append(sum, sumOf(q[at:at+size]))
+		sum = append(sum, sumOf(q[at:at+activationBlock]))
 	}
 	return q, scale, sum
 }

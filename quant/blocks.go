@@ -6,10 +6,10 @@ import "math"
 
 // blockKernels are the parts of a Kernels value for such matrices.
 type blockKernels struct {
-	// arrange puts each block of q, whose size is 64 or 128, into quarters: of
-	// each four neighbours the first ones, then the second, third and fourth.
-	// len(q) is a positive multiple of BlockSize.
-	arrange func(q []int8, size int)
+	// arrange puts each block of q into quarters: of each four neighbours the first
+	// ones, then the second, third and fourth. len(q) is a positive multiple of
+	// BlockSize.
+	arrange func(q []int8)
 
 	// dots computes the products of rows, len(dst) of them, of each format with
 	// one token of the format's form: q, and a scale and a sum for each of its
@@ -35,9 +35,9 @@ type blockKernels struct {
 	unpackTile [formats]func(tile []byte, scales []float32, rows []byte, cols int)
 
 	// mulTile computes products[t·tileRows+r] for every token t of the panel and
-	// row r of the tile. size is that of a block of activations: token t has
-	// scale[t·cols/size+g] and sum[t·cols/size+g] for its block g.
-	mulTile func(products []float32, tile []byte, scales []float32, panel []int8, scale []float32, sum []int32, cols, size int)
+	// row r of the tile. Token t has scale[t·n+g] and sum[t·n+g] for the block g of
+	// its n = cols/activationBlock blocks.
+	mulTile func(products []float32, tile []byte, scales []float32, panel []int8, scale []float32, sum []int32, cols int)
 }
 
 // blockImages are activations in one form, for formats whose blocks have scales.
@@ -56,13 +56,13 @@ func (b *blockImages) makeRoom(tokens, cols, panelTokens int) {
 		tokens = panelsOf(tokens, panelTokens) * panelTokens
 		b.panels = make([]int8, tokens*cols)
 	}
-	blocks := tokens * (cols / b.form.size())
+	blocks := tokens * (cols / activationBlock)
 	b.scale, b.sum = make([]float32, blocks), make([]int32, blocks)
 }
 
 // token returns what belongs to tokens from lo up to hi.
 func (b *blockImages) token(lo, hi, cols int) (q []int8, scale []float32, sum []int32) {
-	blocks := cols / b.form.size()
+	blocks := cols / activationBlock
 	return b.q[lo*cols : min(hi*cols, len(b.q))], b.scale[lo*blocks : hi*blocks], b.sum[lo*blocks : hi*blocks]
 }
 
@@ -74,19 +74,18 @@ const minBlockMax float32 = 0x1p-100
 // is finite.
 func (k *Kernels) quantizeBlocks(images *blockImages, token int, x []float32) bool {
 	q, scale, sum := images.token(token, token+1, len(x))
-	size := images.form.size()
 	for g := range scale {
-		block := x[g*size : (g+1)*size]
+		block := x[g*activationBlock : (g+1)*activationBlock]
 		bits := k.absMax(block)
 		if bits >= infinity {
 			return false
 		}
 		largest := max(math.Float32frombits(bits), minBlockMax)
-		sum[g] = k.roundScaled(q[g*size:(g+1)*size], block, 127/largest)
+		sum[g] = k.roundScaled(q[g*activationBlock:(g+1)*activationBlock], block, 127/largest)
 		scale[g] = largest / 127
 	}
-	if images.form.quarters() {
-		k.blocks.arrange(q, size)
+	if images.form == quarters {
+		k.blocks.arrange(q)
 	}
 	return true
 }
@@ -125,16 +124,16 @@ func (k *Kernels) multiplyBlocks(dst []float32, stride int, m Matrix, a *Activat
 
 // multiplyBlockTiles unpacks each tile of rows once for all tokens.
 func (k *Kernels) multiplyBlockTiles(dst []float32, stride int, m Matrix, a *Activations, images *blockImages, scratch *Scratch) {
-	b, size := &k.blocks, images.form.size()
+	b := &k.blocks
 	rowBytes := m.format.rowBytes(m.cols)
-	tile, scales, products := scratch.blocks(b.tileRows*m.cols, b.tileRows*(m.cols/size), b.tileRows*b.panelTokens)
+	tile, scales, products := scratch.blocks(b.tileRows*m.cols, b.tileRows*(m.cols/activationBlock), b.tileRows*b.panelTokens)
 	for lo := 0; lo < m.rows; lo += b.tileRows {
 		hi := min(lo+b.tileRows, m.rows)
 		b.unpackTile[m.format](tile, scales, m.codes[lo*rowBytes:hi*rowBytes], m.cols)
 		for first := 0; first < a.tokens; first += b.panelTokens {
 			end := first + b.panelTokens
 			_, scale, sum := images.token(first, end, m.cols)
-			b.mulTile(products, tile, scales, images.panels[first*m.cols:end*m.cols], scale, sum, m.cols, size)
+			b.mulTile(products, tile, scales, images.panels[first*m.cols:end*m.cols], scale, sum, m.cols)
 			for t := first; t < min(end, a.tokens); t++ {
 				copy(dst[t*stride+lo:t*stride+hi], products[(t-first)*b.tileRows:])
 			}

@@ -60,8 +60,8 @@ func unpackBlockRows(f Format, half []byte, scales []float32, rows []byte, cols 
 			for i := 0; i < l.weights; i += 4 {
 				copy(half[(at+i)*groupRows+r*4:], codes[i:i+4])
 			}
-			for i := 0; i < l.weights; i += l.form.size() {
-				scales[(at+i)/l.form.size()*tileRowsAMD64+r] = blockScale(block, f)
+			for i := 0; i < l.weights; i += activationBlock {
+				scales[(at+i)/activationBlock*tileRowsAMD64+r] = blockScale(block, f)
 			}
 		}
 	}

@@ -47,19 +47,8 @@ var blocksAVX2 = blockKernels{
 	mulTile: mulBlockTileAVX2,
 }
 
-func arrangeAVX2(q []int8, size int) {
-	if size == 64 {
-		arrange64AVX2(q)
-	} else {
-		arrange128AVX2(q)
-	}
-}
-
 //go:noescape
-func arrange64AVX2(q []int8)
-
-//go:noescape
-func arrange128AVX2(q []int8)
+func arrangeAVX2(q []int8)
 
 //go:noescape
 func blockDotsTQ1_0AVX2(dst *float32, each int, rows *byte, stride int, q *int8, scale *float32, sum *int32, cols int)
@@ -92,4 +81,4 @@ func unpackRowsPQ2_0AVX2(tile *byte, scales *float32, rows *byte, stride, cols i
 func unpackRowsPTQ1_0AVX2(tile *byte, scales *float32, rows *byte, stride, cols int)
 
 //go:noescape
-func mulBlockTileAVX2(products []float32, tile []byte, scales []float32, panel []int8, scale []float32, sum []int32, cols, size int)
+func mulBlockTileAVX2(products []float32, tile []byte, scales []float32, panel []int8, scale []float32, sum []int32, cols int)

@@ -20,4 +20,4 @@ var blocksAVX512 = blockKernels{
 }
 
 //go:noescape
-func mulBlockTileAVX512(products []float32, tile []byte, scales []float32, panel []int8, scale []float32, sum []int32, cols, size int)
+func mulBlockTileAVX512(products []float32, tile []byte, scales []float32, panel []int8, scale []float32, sum []int32, cols int)

@@ -9,7 +9,6 @@
 //
 //	BYTES      of a block of weights
 //	WEIGHTS    in it
-//	BLOCKS     of activations beside it
 //	CONSTANTS  fills registers that stay as they are
 //	BLOCK      multiplies a block of eight rows, at SI and R10, with activations at
 //	           R11 that have scales at R12+AX and sums at R13+AX, and adds to Y12;
@@ -24,9 +23,7 @@
 	MOVQ scale+40(FP), R12
 	MOVQ sum+48(FP), R13
 	MOVQ cols+56(FP), AX
-	MOVQ $(WEIGHTS/BLOCKS/4), BX
-	XORL DX, DX
-	DIVQ BX                     // bytes of the scales
+	SHRQ $4, AX                 // bytes of the scales
 	ADDQ AX, R12
 	ADDQ AX, R13
 	NEGQ AX
@@ -49,7 +46,7 @@ block:
 	ADDQ $BYTES, SI
 	ADDQ $BYTES, R10
 	ADDQ $WEIGHTS, R11
-	ADDQ $(4*BLOCKS), AX
+	ADDQ $(WEIGHTS/16), AX
 	JNZ  block
 
 	FINISH

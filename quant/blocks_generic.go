@@ -31,22 +31,21 @@ var blocksGeneric = blockKernels{
 	minPanel: [formats]int{TQ1_0: math.MaxInt, TQ2_0: math.MaxInt, Q2_0: math.MaxInt, PQ2_0: math.MaxInt, PTQ1_0: math.MaxInt}, // dots is the only way here
 }
 
-func arrangeGeneric(q []int8, size int) {
-	var block [128]int8
-	for g := 0; g < len(q); g += size {
-		quarter := size / 4
-		copy(block[:], q[g:g+size])
-		for i, v := range block[:size] {
+func arrangeGeneric(q []int8) {
+	const quarter = activationBlock / 4
+	for g := 0; g < len(q); g += activationBlock {
+		block := [activationBlock]int8(q[g:])
+		for i, v := range block {
 			q[g+i%4*quarter+i/4] = v
 		}
 	}
 }
 
-// blockDotsGeneric is the definition: for each row, block by block in ascending
-// order, the exact sum of weights times activations is multiplied by the product
-// of the two scales and added, in one rounding.
+// blockDotsGeneric is the definition: for each row, block of activations by block
+// in ascending order, the exact sum of weights times activations is multiplied by
+// the product of the two scales and added, in one rounding.
 func blockDotsGeneric(f Format, dst []float32, rows []byte, q []int8, scale []float32, sum []int32) {
-	l, size := &layouts[f], layouts[f].form.size()
+	l := &layouts[f]
 	rowBytes := f.rowBytes(len(q))
 	var codes [256]byte
 	for r := range dst {
@@ -57,10 +56,10 @@ func blockDotsGeneric(f Format, dst []float32, rows []byte, q []int8, scale []fl
 			row = row[l.bytes:]
 			unpackBlock(codes[:l.weights], block, f)
 			d := blockScale(block, f)
-			for i := 0; i < l.weights; i += size {
-				g := (at + i) / size
+			for i := 0; i < l.weights; i += activationBlock {
+				g := (at + i) / activationBlock
 				product := -sum[g]
-				for j, v := range q[at+i : at+i+size] {
+				for j, v := range q[at+i : at+i+activationBlock] {
 					product += int32(codes[i+j]) * int32(v)
 				}
 				y = portable.FMA(float32(product), float32(d*scale[g]), y)
@@ -84,7 +83,8 @@ func unpackBlock(codes, block []byte, f Format) {
 	case Q2_0:
 		unpackBits(codes, packed[:16])
 	case PQ2_0:
-		unpackBits(codes, packed[:32])
+		unpackBits(codes[:64], packed[:16])
+		unpackBits(codes[64:], packed[16:32])
 	case TQ2_0:
 		unpackBits(codes[:128], packed[:32])
 		unpackBits(codes[128:], packed[32:64])

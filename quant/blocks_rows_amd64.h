@@ -78,59 +78,62 @@
 	VPADDB column, column, Y5 \
 	VPADDB Y5, column, column
 
-// FOUR and FIVE take so many digits, whose activations are so far apart.
-#define FOUR(column, offset, apart, sum) \
+// FOUR and FIVE take so many digits, whose activations are so far apart. The first two
+// belong to one block of activations, and so do the next two.
+#define FOUR(column, offset, apart, sum, sum34) \
 	VPXOR Y8, column, column \
 	DIGIT(column, offset, sum) \
 	NEXT(column) \
 	DIGIT(column, offset+apart, sum) \
 	NEXT(column) \
-	DIGIT(column, offset+2*apart, sum) \
+	DIGIT(column, offset+2*apart, sum34) \
 	NEXT(column) \
-	DIGIT(column, offset+3*apart, sum)
+	DIGIT(column, offset+3*apart, sum34)
 
-#define FIVE(column, offset, apart, sum, sum5) \
-	FOUR(column, offset, apart, sum) \
+#define FIVE(column, offset, apart, sum, sum34, sum5) \
+	FOUR(column, offset, apart, sum, sum34) \
 	NEXT(column) \
 	DIGIT(column, offset+4*apart, sum5)
 
-// TQ1_0 has 32 bytes whose fifth digits belong to the second half of the block,
-// then 16, then four with four digits.
-#define TQ1_0_DIGITS \
+// TQ1_0 has 32 bytes, whose digits belong to the first two blocks of activations and,
+// the fifth ones, to half of the third; then 16, then four with four digits.
+#define TQ1_0_FIRST \
 	COLUMNS(0) \
-	FIVE(Y0, 0, 32, Y10, Y9) \
-	FIVE(Y1, 4, 32, Y10, Y9) \
-	FIVE(Y2, 8, 32, Y10, Y9) \
-	FIVE(Y3, 12, 32, Y10, Y9) \
+	FIVE(Y0, 0, 32, Y9, Y10, Y13) \
+	FIVE(Y1, 4, 32, Y9, Y10, Y13) \
+	FIVE(Y2, 8, 32, Y9, Y10, Y13) \
+	FIVE(Y3, 12, 32, Y9, Y10, Y13) \
 	COLUMNS(16) \
-	FIVE(Y0, 16, 32, Y10, Y9) \
-	FIVE(Y1, 20, 32, Y10, Y9) \
-	FIVE(Y2, 24, 32, Y10, Y9) \
-	FIVE(Y3, 28, 32, Y10, Y9) \
-	COLUMNS(32) \
-	FIVE(Y0, 160, 16, Y9, Y9) \
-	FIVE(Y1, 164, 16, Y9, Y9) \
-	FIVE(Y2, 168, 16, Y9, Y9) \
-	FIVE(Y3, 172, 16, Y9, Y9) \
-	LAST_COLUMN(36) \
-	FOUR(Y3, 240, 4, Y9)
+	FIVE(Y0, 16, 32, Y9, Y10, Y13) \
+	FIVE(Y1, 20, 32, Y9, Y10, Y13) \
+	FIVE(Y2, 24, 32, Y9, Y10, Y13) \
+	FIVE(Y3, 28, 32, Y9, Y10, Y13)
 
-// PTQ1_0 has 16 bytes, then eight, then two with four digits, and its scale behind
-// them. Of the last two, the first two digits come to lie side by side as two bytes
+#define TQ1_0_LAST \
+	COLUMNS(32) \
+	FIVE(Y0, 160, 16, Y13, Y9, Y9) \
+	FIVE(Y1, 164, 16, Y13, Y9, Y9) \
+	FIVE(Y2, 168, 16, Y13, Y9, Y9) \
+	FIVE(Y3, 172, 16, Y13, Y9, Y9) \
+	LAST_COLUMN(36) \
+	FOUR(Y3, 240, 4, Y9, Y9)
+
+// PTQ1_0 has 16 bytes, whose fifth digits begin the second block of activations, then
+// eight, then two with four digits, and its scale behind them. Of the last two, the first two digits come to lie side by side as two bytes
 // and three times these, and then the last two.
 #define PTQ1_0_DIGITS \
 	COLUMNS(0) \
-	FIVE(Y0, 0, 16, Y10, Y10) \
-	FIVE(Y1, 4, 16, Y10, Y10) \
-	FIVE(Y2, 8, 16, Y10, Y10) \
-	FIVE(Y3, 12, 16, Y10, Y10) \
+	FIVE(Y0, 0, 16, Y9, Y9, Y10) \
+	FIVE(Y1, 4, 16, Y9, Y9, Y10) \
+	FIVE(Y2, 8, 16, Y9, Y9, Y10) \
+	FIVE(Y3, 12, 16, Y9, Y9, Y10) \
 	COLUMNS(12) \
 	VPSRLD    $16, Y3, Y4 \
 	VPACKUSDW Y4, Y4, Y4 \
 	VPERMQ    $0x08, Y4, Y4 \
 	VCVTPH2PS X4, Y11 \
-	FIVE(Y1, 80, 8, Y10, Y10) \
-	FIVE(Y2, 84, 8, Y10, Y10) \
+	FIVE(Y1, 80, 8, Y10, Y10, Y10) \
+	FIVE(Y2, 84, 8, Y10, Y10, Y10) \
 	VPSLLD    $16, Y3, Y4 \
 	NEXT(Y4) \
 	VPBLENDW  $0xAA, Y4, Y3, Y3 \

@@ -108,10 +108,7 @@ func randomBlocks(r *rand.Rand, f Format, rows, cols int) []byte {
 // blockProduct is the definition for one row and one token, in arithmetic that
 // rounds nothing but where it says so.
 func blockProduct(f Format, row []byte, x []float32) float32 {
-	size := 128
-	if f == Q2_0 {
-		size = 64
-	}
+	const size = 64 // of a block of activations
 	y := float32(0)
 	for at := 0; at < len(x); at += size {
 		block := x[at : at+size]
@@ -282,8 +279,9 @@ func TestBlockSums(t *testing.T) {
 				for n := range rows * cols / layouts[f].weights {
 					setScale(f, data, n, 0x3c00)
 				}
-				tokens, size := max(b.panelTokens, 1), layouts[f].form.size()
-				q, scale, sum := randomImages(r, tokens, cols, size)
+				const size = 64 // of a block of activations
+				tokens := max(b.panelTokens, 1)
+				q, scale, sum := randomImages(r, tokens, cols)
 				for i := range scale {
 					scale[i] = 1
 				}
@@ -294,7 +292,7 @@ func TestBlockSums(t *testing.T) {
 						for i := range cols {
 							code, _ := storedWeight(f, data[row*rowBytes:], i)
 							at := i
-							if layouts[f].form.quarters() {
+							if f == Q2_0 || f == PQ2_0 {
 								at = i/size*size + i%4*(size/4) + i%size/4
 							}
 							want[token][row] += float32((code - 1) * int(q[token*cols+at]))
@@ -318,7 +316,7 @@ func TestBlockSums(t *testing.T) {
 				for lo := 0; lo < rows; lo += b.tileRows {
 					n := min(b.tileRows, rows-lo)
 					b.unpackTile[f](tile, scales, data[lo*rowBytes:(lo+n)*rowBytes], cols)
-					b.mulTile(products, tile, scales, panel, scale, sum, cols, size)
+					b.mulTile(products, tile, scales, panel, scale, sum, cols)
 					for token := range tokens {
 						if got := products[token*b.tileRows:][:n]; !slices.Equal(got, want[token][lo:lo+n]) {
 							t.Fatalf("%v: tile at row %d of %d × %d, token %d: %v, want %v", f, lo, rows, cols, token, got, want[token][lo:lo+n])
@@ -481,16 +479,14 @@ func TestWiden(t *testing.T) {
 func TestArrange(t *testing.T) {
 	forEachKernels(t, func(t *testing.T, k *Kernels) {
 		r := rand.New(rand.NewPCG(29, 30))
-		for _, size := range []int{64, 128} {
-			for _, n := range []int{128, 256, 1280} {
-				q := randomActivations(r, n)
-				got := slices.Clone(q)
-				k.blocks.arrange(got, size)
-				for i, v := range q {
-					block, at := i/size*size, i%size
-					if place := block + at%4*(size/4) + at/4; got[place] != v {
-						t.Fatalf("blocks of %d, %d in all: activation %d is not at %d", size, n, i, place)
-					}
+		for _, n := range []int{128, 256, 1280} {
+			q := randomActivations(r, n)
+			got := slices.Clone(q)
+			k.blocks.arrange(got)
+			for i, v := range q {
+				block, at := i/64*64, i%64
+				if place := block + at%4*16 + at/4; got[place] != v {
+					t.Fatalf("%d in all: activation %d is not at %d", n, i, place)
 				}
 			}
 		}
@@ -529,8 +525,11 @@ func TestFormats(t *testing.T) {
 		t.Error(err)
 	}
 	m, _ := NewMatrix(PQ2_0, 1, 128, make([]byte, 34))
-	for _, f := range []Format{I2S, Q2_0} {
-		a, _ := generic.NewActivations(1, 128, f)
+	for _, f := range []Format{I2S, TQ2_0} {
+		a, err := generic.NewActivations(1, 128, f)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := generic.Multiply(make([]float32, 1), 1, m, a, new(Scratch)); !errors.Is(err, ErrShape) {
 			t.Errorf("PQ2_0 with activations for %v: %v", f, err)
 		}

@@ -11,6 +11,16 @@ DATA wordsOfOne<>+16(SB)/8, $0x0001000100010001
 DATA wordsOfOne<>+24(SB)/8, $0x0001000100010001
 GLOBL wordsOfOne<>(SB), RODATA|NOPTR, $32
 
+// TWO_SCALES and FOUR_SCALES store the scales in Y11 for so many blocks of activations.
+#define TWO_SCALES \
+	VMOVUPS Y11, (DX) \
+	VMOVUPS Y11, 256(DX)
+
+#define FOUR_SCALES \
+	TWO_SCALES \
+	VMOVUPS Y11, 512(DX) \
+	VMOVUPS Y11, 768(DX)
+
 // Two bits a code. FIELDS stores four fields, whose columns are so far apart, lowest
 // bits first; CODES those of 16 bytes of each row.
 
@@ -38,9 +48,9 @@ GLOBL wordsOfOne<>(SB), RODATA|NOPTR, $32
 
 #define BYTES 18
 #define WEIGHTS 64
-#define BLOCKS 1
 #define BLOCK \
 	SCALES_FIRST(Y11) \
+	VMOVUPS Y11, (DX) \
 	CODES(2, 0, 16)
 // func unpackRowsQ2_0AVX2(tile *byte, scales *float32, rows *byte, stride, cols int)
 TEXT ·unpackRowsQ2_0AVX2(SB), NOSPLIT, $0-40
@@ -53,22 +63,21 @@ TEXT ·unpackRowsQ2_0AVX2(SB), NOSPLIT, $0-40
 #define WEIGHTS 128
 #define BLOCK \
 	SCALES_FIRST(Y11) \
-	CODES(2, 0, 32) \
-	CODES(18, 16, 32)
+	TWO_SCALES \
+	CODES(2, 0, 16) \
+	CODES(18, 64, 16)
 // func unpackRowsPQ2_0AVX2(tile *byte, scales *float32, rows *byte, stride, cols int)
 TEXT ·unpackRowsPQ2_0AVX2(SB), NOSPLIT, $0-40
 #include "blocks_unpack_amd64.h"
 #undef BYTES
 #undef WEIGHTS
-#undef BLOCKS
 #undef BLOCK
 
 #define BYTES 66
 #define WEIGHTS 256
-#define BLOCKS 2
 #define BLOCK \
 	SCALES_LAST(64, Y11) \
-	VMOVUPS Y11, 256(DX) \
+	FOUR_SCALES \
 	CODES(0, 0, 32) \
 	CODES(16, 16, 32) \
 	CODES(32, 128, 32) \
@@ -90,20 +99,21 @@ TEXT ·unpackRowsTQ2_0AVX2(SB), NOSPLIT, $0-40
 #define BYTES 54
 #define BLOCK \
 	SCALES_LAST(52, Y11) \
-	VMOVUPS Y11, 256(DX) \
-	TQ1_0_DIGITS
+	FOUR_SCALES \
+	TQ1_0_FIRST \
+	TQ1_0_LAST
 // func unpackRowsTQ1_0AVX2(tile *byte, scales *float32, rows *byte, stride, cols int)
 TEXT ·unpackRowsTQ1_0AVX2(SB), NOSPLIT, $0-40
 #include "blocks_unpack_amd64.h"
 #undef BYTES
 #undef WEIGHTS
-#undef BLOCKS
 #undef BLOCK
 
 #define BYTES 28
 #define WEIGHTS 128
-#define BLOCKS 1
-#define BLOCK PTQ1_0_DIGITS
+#define BLOCK \
+	PTQ1_0_DIGITS \
+	TWO_SCALES
 // func unpackRowsPTQ1_0AVX2(tile *byte, scales *float32, rows *byte, stride, cols int)
 TEXT ·unpackRowsPTQ1_0AVX2(SB), NOSPLIT, $0-40
 #include "blocks_unpack_amd64.h"
@@ -127,24 +137,18 @@ TEXT ·unpackRowsPTQ1_0AVX2(SB), NOSPLIT, $0-40
 	VMOVUPS      sum, (token*256)(DI) \
 	VMOVUPS      sum8, (token*256+32)(DI)
 
-// func mulBlockTileAVX2(products []float32, tile []byte, scales []float32, panel []int8, scale []float32, sum []int32, cols, size int)
+// func mulBlockTileAVX2(products []float32, tile []byte, scales []float32, panel []int8, scale []float32, sum []int32, cols int)
 //
-// A block's 32 or 16 steps add at most 32·768 in 16 bits, for 16 rows and six tokens
+// A block's 16 steps add at most 16·768 in 16 bits, for 16 rows and six tokens
 // in registers.
-TEXT ·mulBlockTileAVX2(SB), NOSPLIT, $0-160
+TEXT ·mulBlockTileAVX2(SB), NOSPLIT, $0-152
 	MOVQ  products_base+0(FP), DI
 	MOVQ  tile_base+24(FP), SI
 	MOVQ  cols+144(FP), R8
-	MOVQ  size+152(FP), BX
-	MOVQ  R8, AX
-	XORL  DX, DX
-	DIVQ  BX
-	MOVQ  AX, R13
-	SHLQ  $2, R13               // from one token's scales to the next's
+	MOVQ  R8, R13
+	SHRQ  $4, R13               // from one token's scales to the next's
 	LEAQ  (R13)(R13*2), R14
 	LEAQ  (R13)(R13*4), R15
-	SHRQ  $4, BX                // 16 columns at a time
-	DECQ  BX
 	VXORPS Y0, Y0, Y0
 	MOVQ  $1536, CX
 
@@ -166,7 +170,7 @@ group:
 
 block:
 	SIXTEEN(FIRST)
-	MOVQ BX, CX
+	MOVQ $3, CX
 
 steps:
 	SIXTEEN(TOKEN)

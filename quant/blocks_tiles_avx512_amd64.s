@@ -20,25 +20,20 @@
 	PRODUCT(token*256+128, Z26, sum32) \
 	PRODUCT(token*256+192, Z27, sum48)
 
-// func mulBlockTileAVX512(products []float32, tile []byte, scales []float32, panel []int8, scale []float32, sum []int32, cols, size int)
-TEXT ·mulBlockTileAVX512(SB), NOSPLIT, $0-160
+// func mulBlockTileAVX512(products []float32, tile []byte, scales []float32, panel []int8, scale []float32, sum []int32, cols int)
+TEXT ·mulBlockTileAVX512(SB), NOSPLIT, $0-152
 	MOVQ   products_base+0(FP), DI
 	MOVQ   tile_base+24(FP), SI
 	MOVQ   scales_base+48(FP), R11
 	MOVQ   scale_base+96(FP), R12
-	MOVQ   cols+144(FP), AX
-	MOVQ   size+152(FP), BX
-	MOVQ   AX, R8
+	MOVQ   cols+144(FP), R8
+	MOVQ   R8, R13
+	SHRQ   $4, R13              // from one token's scales to the next's
 	SHLQ   $4, R8               // bytes of a group
 	LEAQ   (R8)(R8*2), R9
-	XORL   DX, DX
-	DIVQ   BX
-	MOVQ   AX, R13
-	SHLQ   $2, R13              // from one token's scales to the next's
 	LEAQ   (R13)(R13*2), R14
 	LEAQ   (R13)(R13*4), R15
 	MOVQ   R13, R10             // bytes of a token's scales to come
-	SHRQ   $4, BX               // 16 columns at a time
 	MOVQ   panel_base+72(FP), DX
 	MOVQ   sum_base+120(FP), AX
 	VPXORD Z0, Z0, Z0
@@ -51,7 +46,7 @@ clear:
 
 block:
 	CLEAR_SUMS
-	MOVQ BX, CX
+	MOVQ $4, CX
 
 steps:
 	SIXTEEN

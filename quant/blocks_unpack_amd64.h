@@ -8,11 +8,9 @@
 //
 //	BYTES      of a block of weights
 //	WEIGHTS    in it
-//	BLOCKS     of activations beside it
 //	CONSTANTS  fills registers that stay as they are
-//	BLOCK      unpacks a block of eight rows, at SI and R10, to DI; leaves their
-//	           scales in Y11, and stores them where a second block of activations
-//	           has them, 256 bytes behind the first at DX
+//	BLOCK      unpacks a block of eight rows, at SI and R10, to DI, and stores their
+//	           scales at DX, 256 bytes apart for each block of activations
 
 	MOVQ tile+0(FP), DI
 	MOVQ scales+8(FP), DX
@@ -25,8 +23,7 @@
 
 block:
 	BLOCK
-	VMOVUPS Y11, (DX)
-	ADDQ $(256*BLOCKS), DX
+	ADDQ $(4*WEIGHTS), DX
 	ADDQ $BYTES, SI
 	ADDQ $BYTES, R10
 	ADDQ $(16*WEIGHTS), DI

@@ -11,7 +11,7 @@ const (
 	I2S Format = iota
 
 	// The others have a float16 scale for each block of weights, and activations
-	// one for each block of 128 or 64.
+	// one for each block of 64.
 
 	TQ1_0  // blocks of 256, five weights in a byte
 	TQ2_0  // blocks of 256, two bits a weight
@@ -33,36 +33,39 @@ type layout struct {
 
 var layouts = [formats]layout{
 	I2S:    {name: "I2_S", weights: BlockSize, bytes: BlockBytes, form: tokens},
-	TQ1_0:  {"TQ1_0", 256, 54, 52, 0, blocks128},
-	TQ2_0:  {"TQ2_0", 256, 66, 64, 0, blocks128},
-	Q2_0:   {"Q2_0", 64, 18, 0, 2, quarters64},
-	PQ2_0:  {"PQ2_0", 128, 34, 0, 2, quarters128},
-	PTQ1_0: {"PTQ1_0", 128, 28, 26, 0, blocks128},
+	TQ1_0:  {"TQ1_0", 256, 54, 52, 0, ordered},
+	TQ2_0:  {"TQ2_0", 256, 66, 64, 0, ordered},
+	Q2_0:   {"Q2_0", 64, 18, 0, 2, quarters},
+	PQ2_0:  {"PQ2_0", 128, 34, 0, 2, quarters},
+	PTQ1_0: {"PTQ1_0", 128, 28, 26, 0, ordered},
 }
+
+// activationBlock is how many activations have a scale in common, for the formats
+// whose weights have scales in blocks. Each such block lies in one block of weights.
+const activationBlock = 64
 
 // A form is how activations are kept for some formats.
 type form uint8
 
 const (
-	tokens      form = iota // one scale for each token
-	quarters64              // blocks of 64, in quarters
-	quarters128             // blocks of 128, in quarters
-	blocks128               // blocks of 128, in their order
+	tokens  form = iota // one scale for each token
+	ordered             // a scale for each block, and the activations in their order
+	// Likewise, and the activations of a block are in the order in which a vector of
+	// bytes holds the codes of four neighbours: those whose number leaves no
+	// remainder when it is divided by four, then those that leave 1, 2 and 3.
+	quarters
 	forms
 )
 
-// size returns how many activations have a scale in common.
-func (f form) size() int {
-	if f == quarters64 {
-		return 64
+// place returns where the activation of a column is, or the code beside it.
+func (f form) place(column int) int {
+	if f != quarters {
+		return column
 	}
-	return 128
+	const quarter = activationBlock / 4
+	at := column % activationBlock
+	return column - at + at%4*quarter + at/4
 }
-
-// quarters tells whether the activations of a block are in the order in which a
-// vector of bytes holds the codes of four neighbours: those whose number leaves
-// no remainder when it is divided by four, then those that leave 1, 2 and 3.
-func (f form) quarters() bool { return f == quarters64 || f == quarters128 }
 
 // String returns the format's usual name, such as "I2_S".
 func (f Format) String() string {

@@ -143,13 +143,9 @@ func (m Matrix) Widen(dst []float32, row int) error {
 			continue
 		}
 		unpackBlock(unpacked[:l.weights], block, m.format)
-		d, quarter := blockScale(block, m.format), l.weights/4
+		d := blockScale(block, m.format)
 		for i := range out {
-			from := i
-			if l.form.quarters() {
-				from = i%4*quarter + i/4
-			}
-			out[i] = d * (float32(unpacked[from]) - 1)
+			out[i] = d * (float32(unpacked[l.form.place(i)]) - 1)
 		}
 	}
 	return nil

@@ -19,13 +19,8 @@ func (a *Activations) Rest(dst []float32, token int, x []float32, format Format)
 	}
 	images := a.blocks[layouts[format].form]
 	q, scale, _ := images.token(token, token+1, a.cols)
-	size := images.form.size()
 	for i, v := range x {
-		at := i
-		if images.form.quarters() {
-			at = i/size*size + i%4*(size/4) + i%size/4
-		}
-		dst[i] = portable.FMA(-float32(q[at]), scale[i/size], v)
+		dst[i] = portable.FMA(-float32(q[images.form.place(i)]), scale[i/activationBlock], v)
 	}
 	return nil
 }
