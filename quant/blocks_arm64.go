@@ -60,11 +60,11 @@ var unpackBlockTile = [formats]func(tile []byte, scales []float32, rows []byte, 
 }
 
 // A mulBlockGroups multiplies two groups of rows with the tokens of a panel.
-type mulBlockGroups func(products *float32, rows *byte, scales *float32, tokens *int8, scale *float32, sum *int32, cols, size int)
+type mulBlockGroups func(products *float32, rows *byte, scales *float32, tokens *int8, scale *float32, sum *int32, cols int)
 
-func mulBlockTileARM64(multiply mulBlockGroups, products []float32, tile []byte, scales []float32, panel []int8, scale []float32, sum []int32, cols, size int) {
+func mulBlockTileARM64(multiply mulBlockGroups, products []float32, tile []byte, scales []float32, panel []int8, scale []float32, sum []int32, cols int) {
 	for r := 0; r < tileRowsARM64; r += 2 * groupSize {
-		multiply(&products[r], &tile[r*cols], &scales[r], &panel[0], &scale[0], &sum[0], cols, size)
+		multiply(&products[r], &tile[r*cols], &scales[r], &panel[0], &scale[0], &sum[0], cols)
 	}
 }
 
@@ -92,8 +92,8 @@ var blocksNeon = blockKernels{
 	minPanel:    [formats]int{TQ1_0: 3, TQ2_0: 4, Q2_0: 4, PQ2_0: 4, PTQ1_0: 3},
 	packPanel:   packPanelDotprod,
 	unpackTile:  unpackBlockTile,
-	mulTile: func(products []float32, tile []byte, scales []float32, panel []int8, scale []float32, sum []int32, cols, size int) {
-		mulBlockTileARM64(mulBlockGroupsNeon, products, tile, scales, panel, scale, sum, cols, size)
+	mulTile: func(products []float32, tile []byte, scales []float32, panel []int8, scale []float32, sum []int32, cols int) {
+		mulBlockTileARM64(mulBlockGroupsNeon, products, tile, scales, panel, scale, sum, cols)
 	},
 }
 
@@ -121,8 +121,8 @@ var blocksDotprod = blockKernels{
 	minPanel:    [formats]int{TQ1_0: 3, TQ2_0: 4, Q2_0: 4, PQ2_0: 4, PTQ1_0: 3},
 	packPanel:   packPanelDotprod,
 	unpackTile:  unpackBlockTile,
-	mulTile: func(products []float32, tile []byte, scales []float32, panel []int8, scale []float32, sum []int32, cols, size int) {
-		mulBlockTileARM64(mulBlockGroupsDotprod, products, tile, scales, panel, scale, sum, cols, size)
+	mulTile: func(products []float32, tile []byte, scales []float32, panel []int8, scale []float32, sum []int32, cols int) {
+		mulBlockTileARM64(mulBlockGroupsDotprod, products, tile, scales, panel, scale, sum, cols)
 	},
 }
 
@@ -142,7 +142,7 @@ func blockDotsTQ1_0Neon(dst *float32, each int, row0, row1, row2, row3 *byte, q 
 func blockDotsPTQ1_0Neon(dst *float32, each int, row0, row1, row2, row3 *byte, q *int8, scale *float32, sum *int32, cols int)
 
 //go:noescape
-func mulBlockGroupsNeon(products *float32, rows *byte, scales *float32, tokens *int8, scale *float32, sum *int32, cols, size int)
+func mulBlockGroupsNeon(products *float32, rows *byte, scales *float32, tokens *int8, scale *float32, sum *int32, cols int)
 
 //go:noescape
 func blockDotsQ2_0Dotprod(dst *float32, each int, row0, row1, row2, row3 *byte, q *int8, scale *float32, sum *int32, cols int)
@@ -160,7 +160,7 @@ func blockDotsTQ1_0Dotprod(dst *float32, each int, row0, row1, row2, row3 *byte,
 func blockDotsPTQ1_0Dotprod(dst *float32, each int, row0, row1, row2, row3 *byte, q *int8, scale *float32, sum *int32, cols int)
 
 //go:noescape
-func mulBlockGroupsDotprod(products *float32, rows *byte, scales *float32, tokens *int8, scale *float32, sum *int32, cols, size int)
+func mulBlockGroupsDotprod(products *float32, rows *byte, scales *float32, tokens *int8, scale *float32, sum *int32, cols int)
 
 //go:noescape
 func unpackRowsQ2_0Neon(group *byte, scales *float32, row0, row1, row2, row3 *byte, cols int)

@@ -45,8 +45,9 @@
 	FCVTL(25, 25)
 
 // Two bits a code: CODES takes those of 16 bytes, whose four fields are so many columns
-// apart, the lowest bits first.
-#define CODES(bytes, column, apart, sum) \
+// apart, the lowest bits first. The first two belong to one block of activations, and so
+// do the others.
+#define CODES(bytes, column, apart, sum, sum34) \
 	COLUMNS(bytes)                   \
 	ACTIVATIONS(column)              \
 	LOWEST_FIELD(V4, column, 0, sum) \
@@ -54,8 +55,8 @@
 	LOWEST_FIELD(V6, column, 2, sum) \
 	LOWEST_FIELD(V7, column, 3, sum) \
 	FIELDS(2, column+apart, sum)     \
-	FIELDS(4, column+2*apart, sum)   \
-	FIELDS(6, column+3*apart, sum)
+	FIELDS(4, column+2*apart, sum34) \
+	FIELDS(6, column+3*apart, sum34)
 
 #define FIELDS(shift, column, sum)       \
 	ACTIVATIONS(column)              \
@@ -101,62 +102,63 @@
 	NEXT(V7)                 \
 	DIGITS(column, sum)
 
-#define FIVE(column, apart, sum, sum5)    \
-	DIGITS(column, sum)               \
-	NEXT_DIGITS(column+apart, sum)    \
-	NEXT_DIGITS(column+2*apart, sum)  \
-	NEXT_DIGITS(column+3*apart, sum)  \
+#define FIVE(column, apart, sum, sum34, sum5) \
+	DIGITS(column, sum)                \
+	NEXT_DIGITS(column+apart, sum)     \
+	NEXT_DIGITS(column+2*apart, sum34) \
+	NEXT_DIGITS(column+3*apart, sum34) \
 	NEXT_DIGITS(column+4*apart, sum5)
 
-// TQ1_0 has 32 bytes whose fifth digits belong to the second half of the block, then
-// 16, then four with four digits.
-#define TQ1_0_DIGITS(sum, sum2)    \
-	COLUMNS(0)                 \
-	FIVE(0, 32, sum, sum2)     \
-	COLUMNS(16)                \
-	FIVE(16, 32, sum, sum2)    \
-	COLUMNS(32)                \
-	FIVE(160, 16, sum2, sum2)  \
-	COLUMNS(36)                \
-	ACTIVATIONS(240)           \
-	DIGIT(7, 240, 0, sum2)     \
-	NEXT(V7)                   \
-	DIGIT(7, 240, 1, sum2)     \
-	NEXT(V7)                   \
-	DIGIT(7, 240, 2, sum2)     \
-	NEXT(V7)                   \
-	DIGIT(7, 240, 3, sum2)
+// TQ1_0 has 32 bytes, whose digits belong to the first two blocks of activations and,
+// the fifth ones, to half of the third; then 16, then four with four digits.
+#define TQ1_0_DIGITS(sum, sum2, sum3, sum4) \
+	COLUMNS(0)                     \
+	FIVE(0, 32, sum, sum2, sum3)   \
+	COLUMNS(16)                    \
+	FIVE(16, 32, sum, sum2, sum3)  \
+	COLUMNS(32)                    \
+	FIVE(160, 16, sum3, sum4, sum4) \
+	COLUMNS(36)                    \
+	ACTIVATIONS(240)               \
+	DIGIT(7, 240, 0, sum4)         \
+	NEXT(V7)                       \
+	DIGIT(7, 240, 1, sum4)         \
+	NEXT(V7)                       \
+	DIGIT(7, 240, 2, sum4)         \
+	NEXT(V7)                       \
+	DIGIT(7, 240, 3, sum4)
 
-// PTQ1_0 has 16 bytes, then eight, then two with four digits, and its scale behind
-// them. Of the last two, the first two digits come to lie side by side as two bytes
-// and three times these, and then the last two.
-#define PTQ1_0_DIGITS(sum)                \
+// PTQ1_0 has 16 bytes, whose fifth digits begin the second block of activations, then
+// eight, then two with four digits, and its scale behind them. Of the last two, the
+// first two digits come to lie side by side as two bytes and three times these, and
+// then the last two.
+#define PTQ1_0_DIGITS(sum, sum2)          \
 	COLUMNS(0)                        \
-	FIVE(0, 16, sum, sum)             \
+	FIVE(0, 16, sum, sum, sum2)       \
 	COLUMNS(12)                       \
 	VUZP2 V7.H8, V7.H8, V25.H8        \
 	FCVTL(25, 25)                     \
-	EIGHT_DIGITS(80, sum)             \
+	EIGHT_DIGITS(80, sum2)            \
 	NEXT(V5)                          \
 	NEXT(V6)                          \
-	EIGHT_DIGITS(88, sum)             \
+	EIGHT_DIGITS(88, sum2)            \
 	NEXT(V5)                          \
 	NEXT(V6)                          \
-	EIGHT_DIGITS(96, sum)             \
+	EIGHT_DIGITS(96, sum2)            \
 	NEXT(V5)                          \
 	NEXT(V6)                          \
-	EIGHT_DIGITS(104, sum)            \
+	EIGHT_DIGITS(104, sum2)           \
 	NEXT(V5)                          \
 	NEXT(V6)                          \
-	EIGHT_DIGITS(112, sum)            \
+	EIGHT_DIGITS(112, sum2)           \
 	VSHL  $16, V7.S4, V7.S4           \
 	VUSHR $16, V7.S4, V17.S4          \
 	NEXT(V7)                          \
 	VORR  V17.B16, V7.B16, V7.B16     \
-	DIGIT(7, 112, 2, sum)             \
+	DIGIT(7, 112, 2, sum2)            \
 	NEXT(V7)                          \
 	NEXT(V7)                          \
-	DIGIT(7, 112, 3, sum)
+	DIGIT(7, 112, 3, sum2)
 
 #define EIGHT_DIGITS(column, sum) \
 	ACTIVATIONS(column)       \

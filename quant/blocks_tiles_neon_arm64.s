@@ -29,11 +29,11 @@
 	VADDP V29.S4, V28.S4, V28.S4 \
 	VADDP V31.S4, V30.S4, V30.S4
 
-// func mulBlockGroupsNeon(products *float32, rows *byte, scales *float32, tokens *int8, scale *float32, sum *int32, cols, size int)
+// func mulBlockGroupsNeon(products *float32, rows *byte, scales *float32, tokens *int8, scale *float32, sum *int32, cols int)
 //
 // Token t has sums of 16 bits in V(4t) to V(4t+3), two rows in each, to which a block
-// adds at most 32·3·128.
-TEXT ·mulBlockGroupsNeon(SB), NOSPLIT, $0-64
+// adds at most 16·3·128.
+TEXT ·mulBlockGroupsNeon(SB), NOSPLIT, $0-56
 	MOVD products+0(FP), R0
 	MOVD rows+8(FP), R1
 	MOVD scales+16(FP), R6
@@ -41,12 +41,10 @@ TEXT ·mulBlockGroupsNeon(SB), NOSPLIT, $0-64
 	MOVD scale+32(FP), R7
 	MOVD sum+40(FP), R8
 	MOVD cols+48(FP), R3
-	MOVD size+56(FP), R12
-	UDIV R12, R3, R9
+	LSR  $6, R3, R9
 	MOVD R9, R13                 // blocks to come
 	LSL  $2, R9, R9              // from one token's scales to the next's
 	ADD  R3<<2, R1, R4
-	LSR  $4, R12, R12
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	FSTPQ (F0, F1), (R0)
@@ -56,7 +54,7 @@ TEXT ·mulBlockGroupsNeon(SB), NOSPLIT, $0-64
 
 block:
 	CLEAR_SUMS
-	MOVD R12, R3
+	MOVD $4, R3
 
 steps:
 	VLD1.P 64(R1), [V16.B16, V17.B16, V18.B16, V19.B16]

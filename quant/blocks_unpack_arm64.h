@@ -6,7 +6,6 @@
 //
 //	BYTES    of a block of weights
 //	WEIGHTS  in it
-//	BLOCKS   of activations beside it
 //	BLOCK    unpacks a block of four rows to R0, and its scales to R5, tileRows scales
 //	         apart for each block of activations
 
@@ -26,7 +25,7 @@ block:
 	ADD  $BYTES, R3, R3
 	ADD  $BYTES, R4, R4
 	ADD  $(4*WEIGHTS), R0, R0
-	ADD  $(128*BLOCKS), R5, R5
+	ADD  $(2*WEIGHTS), R5, R5
 	SUBS $WEIGHTS, R9, R9
 	BNE  block
 	RET
