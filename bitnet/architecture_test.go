@@ -70,12 +70,12 @@ var madeModels = []madeModel{
 		silu: true, headNorm: true,
 	},
 	{
-		digest: "60f91c47f81db8e8a2ddb47bb887aa348b29b108da6df729a05597c5a75c4c10", longDigest: "e4d308f5f794e53a9b7eac6983466e94d6deec9510b8cc33e7f2bc3dd3a9a64c",
+		digest: "652212ad4ff8d1a0a5c23e10a208f4e749e55f1e726b53a13013e59ad1aa296e", longDigest: "877e9a5f148e26de7182c49f572b9cfcedf5866a958e9e7b9fbdaa27af670674",
 		name: "llama-tq2-q4", architecture: "llama", width: 256, inner: 512, heads: 4, keyHeads: 2, size: 64, untied: true,
 		weights: gguf.TQ2_0, embedding: gguf.Q4_K, head: gguf.Q6_K, silu: true, neighbours: true,
 	},
 	{
-		digest: "a9839f59362f98087a8a17e2da0ac32fde7c1fceee94d9308ba5ac4acbfb6357", longDigest: "47d00a4d1c9fad3b033a251512f4af73b50d48093d35a401e4fdb07c41929eed",
+		digest: "70e2095df1b922617c1051bfa1f8ccd1ceeb77332dd5c11698046495bb8904b9", longDigest: "3f6f08473a7025598b4d7c79f3974012ed60c5238e508d5483dce3c03be6d7be",
 		name: "bitnet-tq1-embedding-and-head-q4k", architecture: "bitnet", width: 256, inner: 512, heads: 4, keyHeads: 4, size: 64, scales: true,
 		weights: gguf.TQ1_0, embedding: gguf.Q4_K, silu: true, sub: true,
 	},
@@ -86,13 +86,13 @@ var madeModels = []madeModel{
 		weights: gguf.Q2_0, embedding: gguf.Q2_0, silu: true, headNorm: true,
 	},
 	{
-		digest: "2047b0ed940bac87375a384b0a966ef676b6761431d6b0b2228e0fa838613706", longDigest: "a06e039ccf33b7efbb6c760e2fdacea4a308f0bd824ce86ad0550a2fc51e2820",
+		digest: "701011b58a3170f96c0fc3620d890dd66c1caa22a38f7c8a45504ba6cbb86802", longDigest: "6696b7050b5e988c4cd6052872ac7e2ee00a4b69cfdabba67095c7a36950ec71",
 		name: "qwen3-pq2", architecture: "qwen3", width: 128, inner: 384, heads: 2, keyHeads: 1, size: 128, untied: true,
 		set:     map[string]any{"attention.key_length": uint32(128), "rope.freq_base": float32(1e6)},
 		weights: gguf.PQ2_0, embedding: gguf.PQ2_0, head: gguf.PQ2_0, silu: true, headNorm: true,
 	},
 	{
-		digest: "78e4c7c0d4e4ab441f3eaac4d8776641483cee59d1c5a349ff9fb2e218cba1a4", longDigest: "1ebb52fa7768ca2e17963836cd94e5b81e77a5129bc09a5da4cd74db2b2aae2f",
+		digest: "120e69872cf52669b96aa49bb875043935aff30f9cb90dba342ae98e1c60a3cd", longDigest: "0571a34d85e6be6273664927fbb90fd6c6ac34360080298c73c2b705f669c965",
 		name: "qwen3-ptq1-q8", architecture: "qwen3", width: 256, inner: 384, heads: 2, keyHeads: 1, size: 128, untied: true,
 		set:     map[string]any{"rope.freq_base": float32(1e6)},
 		weights: gguf.PTQ1_0, embedding: gguf.Q8_0, head: gguf.PTQ1_0, silu: true, headNorm: true,
@@ -256,11 +256,11 @@ var blocks = map[gguf.TensorType]struct {
 	scales         []int // exponents
 	activations    int   // that have a scale in common, 0 where they are taken as they are
 }{
-	gguf.TQ1_0:  {256, 54, false, 52, []int{-4}, 128},
-	gguf.TQ2_0:  {256, 66, true, 64, []int{-4}, 128},
+	gguf.TQ1_0:  {256, 54, false, 52, []int{-4}, 64},
+	gguf.TQ2_0:  {256, 66, true, 64, []int{-4}, 64},
 	gguf.Q2_0:   {64, 18, true, 0, []int{-4}, 64},
-	gguf.PQ2_0:  {128, 34, true, 0, []int{-4}, 128},
-	gguf.PTQ1_0: {128, 28, false, 26, []int{-4}, 128},
+	gguf.PQ2_0:  {128, 34, true, 0, []int{-4}, 64},
+	gguf.PTQ1_0: {128, 28, false, 26, []int{-4}, 64},
 	gguf.Q8_0:   {32, 34, false, 0, []int{-7}, 0},
 	gguf.Q5_0:   {32, 22, false, 0, []int{-4}, 0},
 	gguf.Q4_0:   {32, 18, false, 0, []int{-3}, 0},
