@@ -26,8 +26,8 @@
 //	s = 127 / max(max|x|, 1e-5)
 //	q = clamp(round-half-even(x·s), −128, 127)
 //
-// For the formats with scales for blocks the same is done for each block of 64 or
-// 128 activations.
+// For the formats with scales for blocks the same is done for each block of 64
+// activations, whatever the size of the weights' blocks.
 //
 // # Products
 //
