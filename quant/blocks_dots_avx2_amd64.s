@@ -157,40 +157,62 @@ TEXT ·blockDotsPQ2_0AVX2(SB), NOSPLIT, $32-64
 	VPERM2I128  $0x31, y2, sum2, Y5 \
 	VPADDW      Y4, Y5, sum2
 
-#define FINISH_BLOCK(sum, other, n) \
+// FINISH_BLOCK does for one of two blocks what FINISH does above; what it takes beside
+// the rows' sums waits on the stack, where KEEP puts it.
+#define FINISH_BLOCK(sum, other, sumQ, scale) \
 	VSHUFPS  $0x88, other, sum, Y4 \
 	VSHUFPS  $0xDD, other, sum, Y5 \
 	VPADDW   Y4, Y5, Y4 \
 	VPMADDWD wordsOfOne<>(SB), Y4, Y4 \
-	LOAD_SCALES(Y13, n, Y6, Y7) \
-	PRODUCTS(Y4, Y6, Y7)
+	PRODUCTS(Y4, sumQ, scale)
+
+#define FINISH \
+	FINISH_BLOCK(Y9, Y11, sumQ-64(SP), scale-128(SP)) \
+	FINISH_BLOCK(Y10, Y13, sumQ2-96(SP), scale2-160(SP))
+
+#define KEEP(n, sumQ, scale) \
+	LOAD_SCALES(scales-32(SP), n, Y4, Y5) \
+	VMOVDQU Y4, sumQ \
+	VMOVUPS Y5, scale
+
+#define START_ROW \
+	VPXOR   Y9, Y9, Y9 \
+	VPXOR   Y10, Y10, Y10 \
+	VPXOR   Y11, Y11, Y11 \
+	VPXOR   Y13, Y13, Y13 \
+	VMOVDQU Y9, sumQ-64(SP) \
+	VMOVDQU Y9, sumQ2-96(SP) \
+	VMOVDQU Y9, scale-128(SP) \
+	VMOVDQU Y9, scale2-160(SP)
 
 #define BLOCK_128(offset, activations, n) \
 	TWO(offset(SI), offset(R10), activations, Y0, Y1, X2, Y2, X3, Y3) \
 	TWO(offset(SI)(R8*1), offset(R10)(R8*1), activations, Y2, Y3, X7, Y7, X8, Y8) \
+	FINISH \
 	UPPER_HALVES(Y0, Y2, Y9) \
 	UPPER_HALVES(Y1, Y3, Y10) \
 	TWO(offset(SI)(R8*2), offset(R10)(R8*2), activations, Y0, Y1, X2, Y2, X3, Y3) \
 	TWO(offset(SI)(R9*1), offset(R10)(R9*1), activations, Y2, Y3, X7, Y7, X8, Y8) \
-	UPPER_HALVES(Y0, Y2, Y0) \
-	UPPER_HALVES(Y1, Y3, Y1) \
-	FINISH_BLOCK(Y9, Y0, n) \
-	FINISH_BLOCK(Y10, Y1, n+1)
+	UPPER_HALVES(Y0, Y2, Y11) \
+	UPPER_HALVES(Y1, Y3, Y13) \
+	KEEP(n, sumQ-64(SP), scale-128(SP)) \
+	KEEP(n+1, sumQ2-96(SP), scale2-160(SP))
 
-#define START_ROW
-#define FINISH
 #define BYTES 66
 #define WEIGHTS 256
 #define BLOCK \
-	SCALES_LAST(64, Y13) \
+	SCALES_LAST(64, Y4) \
+	VMOVUPS Y4, scales-32(SP) \
 	BLOCK_128(0, 0, 0) \
 	BLOCK_128(32, 128, 2)
 // func blockDotsTQ2_0AVX2(dst *float32, each int, rows *byte, stride int, q *int8, scale *float32, sum *int32, cols int)
-TEXT ·blockDotsTQ2_0AVX2(SB), NOSPLIT, $0-64
+TEXT ·blockDotsTQ2_0AVX2(SB), NOSPLIT, $160-64
 #include "blocks_dots_amd64.h"
 #undef BYTES
 #undef WEIGHTS
 #undef BLOCK
+#undef START_ROW
+#undef FINISH
 #undef CONSTANTS
 
 // Five codes in a byte: column by column. A lane of 32 bits belongs to one row, so
@@ -201,6 +223,8 @@ TEXT ·blockDotsTQ2_0AVX2(SB), NOSPLIT, $0-64
 
 // FINISH has nothing left to do at the end of a row: COLUMN_PRODUCTS has the products of
 // each block at once.
+#define START_ROW
+#define FINISH
 #define COLUMN_PRODUCTS(sum, n) \
 	VPMADDWD wordsOfOne<>(SB), sum, sum \
 	LOAD_SCALES(Y11, n, Y4, Y5) \
