@@ -28,8 +28,8 @@ GLOBL wordsOfOne<>(SB), RODATA|NOPTR, $32
 
 // Two bits a code: row by row.
 
-// ROW multiplies 32 bytes in Y4 to sums of 16 bits, at most 4·768: two
-// fields as codes, two as four times the codes.
+// ROW multiplies 32 bytes in Y4 to sums of 16 bits, at most 4·768: two fields as codes,
+// two as four times the codes.
 #define ROW(q0, q1, q2, q3, sum) \
 	VPAND      Y15, Y4, sum \
 	VPAND      Y14, Y4, Y5 \
@@ -57,7 +57,7 @@ GLOBL wordsOfOne<>(SB), RODATA|NOPTR, $32
 	VPADDW      Y4, Y5, joined
 
 // FINISH adds up what is left of a block, four sums of each row in Y8 and Y9, at most
-// 12288 each, and has the products. It takes so long from the first to the last of its
+// 6144 each, and has the products. It takes so long from the first to the last of its
 // steps that it waits until the rows of the next block are under way.
 #define FINISH \
 	VSHUFPS  $0x88, Y9, Y8, Y4 \

@@ -119,8 +119,9 @@
 	FOUR(Y3, 240, 4, Y9, Y9)
 
 // PTQ1_0 has 16 bytes, whose fifth digits begin the second block of activations, then
-// eight, then two with four digits, and its scale behind them. Of the last two, the first two digits come to lie side by side as two bytes
-// and three times these, and then the last two.
+// eight, then two with four digits, and its scale behind them. Of the last two, the
+// first two digits come to lie side by side as two bytes and three times these, and
+// then the last two.
 #define PTQ1_0_DIGITS \
 	COLUMNS(0) \
 	FIVE(Y0, 0, 16, Y9, Y9, Y10) \
