@@ -92,8 +92,8 @@ var madeModels = []madeModel{
 		weights: gguf.PQ2_0, embedding: gguf.PQ2_0, head: gguf.PQ2_0, silu: true, headNorm: true,
 	},
 	{
-		digest: "120e69872cf52669b96aa49bb875043935aff30f9cb90dba342ae98e1c60a3cd", longDigest: "0571a34d85e6be6273664927fbb90fd6c6ac34360080298c73c2b705f669c965",
-		name: "qwen3-ptq1-q8", architecture: "qwen3", width: 256, inner: 384, heads: 2, keyHeads: 1, size: 128, untied: true,
+		digest: "a76053b4675123ae74d457130f44a189d86d60e19bef6d821321b329047204f2", longDigest: "65e4aa4bee336ffc11653af316514dc0f7362777667d86ed11e0236498bdf983",
+		name: "qwen3-ptq1-q8-embedded", architecture: "qwen3", width: 256, inner: 384, heads: 2, keyHeads: 1, size: 128, untied: true,
 		set:     map[string]any{"rope.freq_base": float32(1e6)},
 		weights: gguf.PTQ1_0, embedding: gguf.Q8_0, head: gguf.PTQ1_0, silu: true, headNorm: true,
 	},

@@ -30,11 +30,11 @@ var tableTypes = []struct {
 	{gguf.Q4_K, "10f8bd6fb227ab7ba32bf52ae944a9ef91b5620008dcb159a89819ac0451e218"},
 	{gguf.Q3_K, "cb58325f4396b4e61a6b431cbe115d3cec811f250f3eefaff9bfad9362f90ffd"},
 	{gguf.I2S, "89a21cb5f54cb02f9b51cc169a0cd12c3928f1a37b9dce1ad1c57c8c09da520e"},
-	{gguf.TQ1_0, "49653f897366e1762c9dd400ac9ac42f9e90eba05b68cc39201a64a28b74f88c"},
-	{gguf.TQ2_0, "6c6a4dac7fe896c64524cb51a210afcefd42fbb5688fec74d65414dd05b3fb6c"},
+	{gguf.TQ1_0, "7460fdf5f0506bf4022c93e8f210ad77c0bdb1a44d07c2dfb46e17227a4009b9"},
+	{gguf.TQ2_0, "3390dc91baf37d9406c4645504609d62ac2e8e3acb9c554acaf0bdd9ead6e4b5"},
 	{gguf.Q2_0, "539884a83d58d4d4a4f441f70c360d03bcb83f1db3ec737cb4d1e37a4e64f67a"},
-	{gguf.PQ2_0, "6382910b94632dbe70371c3a8e1a63a7149435b91624a543116c6fdd5c35c060"},
-	{gguf.PTQ1_0, "a3b4a2a8f5939a6c89b0d8232fd781fca0c079fb176dbb33e89c94ec465ee174"},
+	{gguf.PQ2_0, "d7a23069d57bf7ffb58ecebfa7f850f964c1795c9164dd9ed4b9acb02b838334"},
+	{gguf.PTQ1_0, "0fb4d853eadafd2860daf2aefad4e1186cfd31096a09c75a6d4713a7964d91bc"},
 }
 
 // tableData returns n random numbers of a type, exact in it, so that they are the
