@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ func TestQueueIsFair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(2, 100, 2)
 		q.memory = 100
+		var mu sync.Mutex
 		var order []int
 		work := func(key int) {
 			leave, err := q.enter(context.Background(), key, 1, 1)
@@ -23,7 +25,9 @@ func TestQueueIsFair(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			order = append(order, key) // one at a time: the clock stands still between
+			mu.Lock()
+			order = append(order, key)
+			mu.Unlock()
 			time.Sleep(time.Second)
 			leave()
 		}
@@ -36,6 +40,8 @@ func TestQueueIsFair(t *testing.T) {
 			synctest.Wait()
 		}
 		time.Sleep(time.Hour)
+		mu.Lock()
+		defer mu.Unlock()
 		// Two of the first key run when the second one comes. From then on each has one
 		// place, until the second one has nothing left.
 		if want := []int{0, 0, 1, 0, 1, 0, 1, 0, 1, 0}; len(order) != 24 || sorted(order[:2]) != sorted(want[:2]) {
