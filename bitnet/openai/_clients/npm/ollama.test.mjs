@@ -61,7 +61,7 @@ test("refusals", async () => {
   for (const [request, status, message] of [
     [{ ...question, model: "llama3" }, 404, /llama3/],
     [{ ...question, options: { temperature: 9 } }, 400, /temperature/],
-    [{ ...question, format: "json" }, 400, /format/],
+    [{ ...question, format: { not: {} } }, 400, /format/],
     [{ ...question, messages: [{ role: "user", content: "What is 17+25? ".repeat(100) }] }, 400, /context/],
   ]) {
     for (const stream of [false, true]) {
