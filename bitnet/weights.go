@@ -31,13 +31,6 @@ type block struct {
 	q, k, v, output, gate, up, down            engine.Projection
 }
 
-// ternaryFormats has the types of ternary matrices, and the formats in which they
-// are multiplied.
-var ternaryFormats = map[gguf.TensorType]quant.Format{
-	gguf.I2S: quant.I2S, gguf.TQ1_0: quant.TQ1_0, gguf.TQ2_0: quant.TQ2_0,
-	gguf.Q2_0: quant.Q2_0, gguf.PQ2_0: quant.PQ2_0, gguf.PTQ1_0: quant.PTQ1_0,
-}
-
 func readWeights(f *gguf.File, a *architecture, c Config) (*weights, error) {
 	r := tensorReader{file: f, used: make(map[string]bool), architecture: a, config: c}
 	width, inner, heads, kv := c.EmbeddingLength, c.FeedForwardLength, c.Heads*c.HeadSize, c.KVHeads*c.HeadSize
@@ -193,7 +186,7 @@ func (r *tensorReader) ternary(name string, columns, rows int) quant.Matrix {
 	if !ok {
 		return quant.Matrix{}
 	}
-	format, ok := ternaryFormats[t.Type]
+	format, ok := table.TernaryFormat(t.Type)
 	if !ok {
 		if what, ok := otherTypes[t.Type]; ok {
 			r.fail(name, "is of type %v: %s", t.Type, what)

@@ -45,7 +45,7 @@ func (e *Engine) Counts() map[string]uint64 {
 	}
 	for kind, n := range e.heads {
 		set := e.float.Name
-		if table.Ternary(kind) {
+		if _, ok := table.TernaryFormat(kind); ok {
 			set = e.integer.Name()
 		}
 		counts["head_"+strings.ToLower(kind.String())+"_"+set] = n

@@ -64,7 +64,7 @@ var ternaryFormats = map[gguf.TensorType]quant.Format{
 func New(kind gguf.TensorType, rows, columns int, data []byte) (*Table, error) {
 	t := &Table{kind: kind, rows: rows, columns: columns}
 	multiple, rowBytes, trailer := kernel.Lanes, 0, 0
-	format, isTernary := ternaryFormats[kind]
+	format, isTernary := TernaryFormat(kind)
 	blocks, isBlocked := blockFormats[kind]
 	switch {
 	case kind == gguf.F16 || kind == gguf.BF16:
@@ -135,10 +135,11 @@ func (t *Table) Type() gguf.TensorType { return t.kind }
 // Floating reports whether the numbers are floating-point ones, each by itself.
 func (t *Table) Floating() bool { return t.form == floating }
 
-// Ternary reports whether package quant multiplies tables of a type.
-func Ternary(kind gguf.TensorType) bool {
-	_, ok := ternaryFormats[kind]
-	return ok
+// TernaryFormat returns the format in which package quant multiplies tables and
+// matrices of a type; ok is false where it is not a ternary one.
+func TernaryFormat(kind gguf.TensorType) (f quant.Format, ok bool) {
+	f, ok = ternaryFormats[kind]
+	return f, ok
 }
 
 // Rows returns the number of rows.
